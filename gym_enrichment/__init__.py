@@ -1,0 +1,1 @@
+"""Bulk LLM enrichment of a gym directory from its customer reviews."""

@@ -1,0 +1,109 @@
+"""The words of the project as plain data: gym, review, bundle, enrichment.
+
+What must not live here: rules about them (the modules beside this one) and how they are stored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+State = Literal["enriched", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gym:
+    """A gym as its source gives it, text as it came.
+
+    `hours` are the lines as the source prints them; `extra` is whatever else the source said.
+    """
+
+    place_id: str
+    name: str | None = None
+    address: str | None = None
+    city: str | None = None
+    country: str | None = None
+    hours: tuple[str, ...] | None = None
+    phone: str | None = None
+    website: str | None = None
+    rating: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A customer's review, text as it came, its author left behind.
+
+    `published_at` is aware UTC; `published_raw` keeps a date that names no day ("il y a 2 semaines").
+    """
+
+    review_id: str
+    place_id: str
+    text: str | None = None
+    rating: float | None = None
+    published_at: datetime | None = None
+    published_raw: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReview:
+    """One review of a bundle, cleaned: what the LLM reads, under its own id."""
+
+    review_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One gym's facts and selected reviews, ready for a prompt.
+
+    `gym` holds what the LLM may know (name, city, country, hours). `revision` is the gym's revision that
+    the bundle was built from; `review_tokens` counts the selected texts in the model's own vocabulary.
+    """
+
+    place_id: str
+    gym: Mapping[str, Any]
+    reviews: Sequence[BundleReview]
+    content_hash: str
+    reviews_total: int
+    reviews_with_text: int
+    review_tokens: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """What is known of one gym after its LLM answer was checked, or after it was skipped.
+
+    `evidence` maps a field to the ids of the reviews that support it. A skipped gym (no review text) has
+    hours and nothing else; its token figures are zero.
+    """
+
+    place_id: str
+    variant: str
+    state: State
+    description: str | None
+    amenities: Sequence[str]
+    has_women_hours: bool | None
+    hours_french: str
+    evidence: Mapping[str, Any]
+    bundle_hash: str
+    model: str | None = None
+    prompt_version: str | None = None
+    fingerprint: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    from_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GymFailure:
+    """Why one gym has no new enrichment: `kind` as `llm/errors.py` names it, `message` for people."""
+
+    place_id: str
+    variant: str
+    kind: str
+    message: str
+    attempts: int

@@ -1,0 +1,105 @@
+"""Every setting, typed, from the environment and `.env`. Secrets are never printed.
+
+What must not live here: connecting to anything, or creating a file.
+"""
+
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gym_enrichment.storage.engine import Database
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it and what to write instead."""
+
+
+class LlmChoice(StrEnum):
+    """Who answers: a server that speaks OpenAI's protocol, or the local rules."""
+
+    OPENAI = "openai"
+    OFFLINE = "offline"
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Build it with `load_settings`, which turns mistakes into clear errors."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
+
+    home: Path = Field(Path("./.gym"), alias="GYM_HOME")
+    """Embedded database, Dagster instance and exports live below it."""
+    database_url: SecretStr | None = Field(None, alias="GYM_DATABASE_URL")
+    """Default: SQLite in `home`. Production: Postgres."""
+    sources: Annotated[tuple[str, ...], NoDecode] = Field((), alias="GYM_SOURCES")
+    """What materializing raw_gyms and raw_reviews ingests: paths or database URLs, separated by commas."""
+
+    openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, alias="OPENAI_BASE_URL")
+    llm: LlmChoice | None = Field(None, alias="GYM_LLM")
+    model: str = Field("gpt-4o-mini", alias="GYM_LLM_MODEL", min_length=1)
+    concurrency: int = Field(20, alias="GYM_LLM_CONCURRENCY", ge=1, le=10_000)
+    """Most requests in flight at once in one process."""
+    cache_ttl_seconds: int = Field(30 * 24 * 3600, alias="GYM_LLM_CACHE_TTL", ge=0)
+    """How long an answer stays fresh, in seconds; default 30 days, like Google Places' own data."""
+    timeout_seconds: float = Field(60.0, alias="GYM_LLM_TIMEOUT", gt=0)
+    """Longest wait for one answer. OpenAI's client would wait 600 s."""
+    max_attempts: int = Field(6, alias="GYM_LLM_MAX_ATTEMPTS", ge=1, le=100)
+    """Attempts at one request while its errors are transient."""
+
+    batch_size: int = Field(100, alias="GYM_BATCH_SIZE", ge=1, le=10_000)
+    token_budget: int = Field(1_200, alias="GYM_TOKEN_BUDGET", ge=50)
+    """Most review tokens that one gym's prompt may hold."""
+    partitions_per_run: int | None = Field(None, alias="GYM_PARTITIONS_PER_RUN", ge=1)
+    """Unset: all partitions of a backfill in one run."""
+    batches_per_tick: int = Field(20, alias="GYM_BATCHES_PER_TICK", ge=1, le=1_000)
+    """Most runs that one tick of the sensor or the schedule requests."""
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @cached_property
+    def database(self) -> Database:
+        """The database these settings name; nothing is opened before its first use."""
+        if self.database_url is not None:
+            return Database(self.database_url.get_secret_value())
+        return Database(f"sqlite:///{self.home.absolute() / 'gym.db'}", create=True)
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where the Dagster instance lives: below `home`, absolute as Dagster demands."""
+        return self.home.absolute() / "dagster"
+
+    def require_llm(self) -> LlmChoice:
+        """Who answers the prompts.
+
+        Raises:
+            SettingsError: no engine was chosen and there is no key, or the chosen one lacks its key.
+        """
+        if self.llm is None and self.openai_api_key is None:
+            raise SettingsError(
+                "no LLM is configured. Either set OPENAI_API_KEY (and OPENAI_BASE_URL for another server that"
+                " speaks OpenAI's protocol), or set GYM_LLM=offline for the local rules that need no key"
+            )
+        choice = self.llm or LlmChoice.OPENAI
+        if choice is LlmChoice.OPENAI and self.openai_api_key is None:
+            raise SettingsError("GYM_LLM=openai needs OPENAI_API_KEY (any text for a server that checks none)")
+        return choice
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment and `.env`, then `overrides` by variable name (`GYM_HOME=...`).
+
+    Raises:
+        SettingsError: a value cannot be used; names the variable, never repeats a secret.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise SettingsError("; ".join(lines)) from None

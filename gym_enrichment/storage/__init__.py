@@ -1,0 +1,1 @@
+"""Tables, engine, migrations and queries: all SQL of the package is below this folder."""

@@ -1,0 +1,286 @@
+"""The one schema, for SQLite and Postgres. Rules that must hold are keys and constraints here.
+
+What must not live here: queries (the modules beside this one) and migrations (`migrations/`).
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+PLACE_ID_LENGTH = 256
+"""Longest place_id that is stored. Google's are 27 to a few hundred characters; longer ones are quarantined."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC on both databases; SQLite itself would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes, store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a datetime without a time zone cannot be stored: {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read back as aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# SQLite only auto-increments a primary key that is spelled INTEGER.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+gyms = Table(
+    "gyms",
+    metadata,
+    Column("place_id", String(PLACE_ID_LENGTH), primary_key=True),
+    Column("name", Text),
+    Column("address", Text),
+    Column("city", Text),
+    Column("country", Text),
+    Column("hours", Json),
+    Column("phone", Text),
+    Column("website", Text),
+    Column("rating", Float),
+    Column("extra", Json),
+    Column("content_hash", String(32), nullable=False),
+    # Rises by one with every change of the gym or of one of its reviews; a bundle remembers the revision
+    # it was built from. A counter, not a clock: clocks of several machines do not agree.
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint("rating IS NULL OR (rating >= 0 AND rating <= 5)", name="rating_in_range"),
+    CheckConstraint("place_id <> ''", name="place_id_not_empty"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("review_id", String(512), primary_key=True),
+    Column("place_id", ForeignKey("gyms.place_id", ondelete="CASCADE"), nullable=False),
+    Column("text", Text),
+    Column("rating", Float),
+    Column("published_at", UtcDateTime),
+    Column("published_raw", Text),
+    Column("language", String(35)),
+    Column("content_hash", String(32), nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint("rating IS NULL OR (rating >= 0 AND rating <= 5)", name="rating_in_range"),
+    CheckConstraint("review_id <> ''", name="review_id_not_empty"),
+    # The one reviews query of a run reads by place; the order makes it a range scan.
+    Index(None, "place_id", "review_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("line", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("row_text", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # One gym detail of Google Places is one line and may hold several bad reviews.
+    UniqueConstraint("source", "line", "kind", "reason"),
+    CheckConstraint("kind IN ('gyms', 'reviews')", name="kind_known"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", String(32), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+batch_members = Table(
+    "batch_members",
+    metadata,
+    # The key is the gym alone: no gym can be in two batches.
+    Column("place_id", ForeignKey("gyms.place_id", ondelete="CASCADE"), primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), nullable=False),
+    Index(None, "batch_id", "place_id"),
+)
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("place_id", ForeignKey("gyms.place_id", ondelete="CASCADE"), primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), nullable=False),
+    Column("gym", Json, nullable=False),
+    Column("reviews", Json, nullable=False),
+    Column("content_hash", String(32), nullable=False),
+    Column("reviews_total", Integer, nullable=False),
+    Column("reviews_with_text", Integer, nullable=False),
+    Column("review_tokens", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("built_at", UtcDateTime, nullable=False),
+    Index(None, "batch_id", "place_id"),
+)
+
+enrichments = Table(
+    "enrichments",
+    metadata,
+    Column("place_id", ForeignKey("gyms.place_id", ondelete="CASCADE"), primary_key=True),
+    Column("variant", String(64), primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("description", Text),
+    Column("amenities", Json, nullable=False),
+    Column("has_women_hours", Boolean),
+    Column("hours_french", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("model", Text),
+    Column("prompt_version", String(32)),
+    Column("fingerprint", String(64)),
+    Column("bundle_hash", String(32), nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("from_cache", Boolean, nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("enriched_at", UtcDateTime, nullable=False),
+    CheckConstraint("state IN ('enriched', 'skipped')", name="state_known"),
+    CheckConstraint(
+        "state = 'skipped' OR (description IS NOT NULL AND has_women_hours IS NOT NULL"
+        " AND model IS NOT NULL AND fingerprint IS NOT NULL)",
+        name="enriched_is_whole",
+    ),
+    Index(None, "batch_id", "variant"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("place_id", ForeignKey("gyms.place_id", ondelete="CASCADE"), primary_key=True),
+    Column("variant", String(64), primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("failed_at", UtcDateTime, nullable=False),
+    Index(None, "batch_id", "variant"),
+)
+
+gym_directory = Table(
+    "gym_directory",
+    metadata,
+    Column("place_id", ForeignKey("gyms.place_id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text),
+    Column("address", Text),
+    Column("city", Text),
+    Column("country", Text),
+    Column("phone", Text),
+    Column("website", Text),
+    Column("rating", Float),
+    Column("state", String(16), nullable=False),
+    Column("description", Text),
+    Column("amenities", Json, nullable=False),
+    Column("has_women_hours", Boolean),
+    Column("hours_french", Text),
+    Column("variant", String(64)),
+    Column("model", Text),
+    Column("enriched_at", UtcDateTime),
+    Column("content_hash", String(32), nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    CheckConstraint("state IN ('enriched', 'skipped', 'failed', 'pending')", name="state_known"),
+)
+
+llm_cache = Table(
+    "llm_cache",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "expires_at"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("run_id", String(64), nullable=False),
+    Column("place_id", String(PLACE_ID_LENGTH), nullable=False),
+    Column("variant", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    # 'ok', or the kind of error as llm/errors.py names it
+    Column("outcome", String(32), nullable=False),
+    Column("http_status", Integer),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("latency_seconds", Float, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    CheckConstraint(
+        "prompt_tokens >= 0 AND completion_tokens >= 0 AND cost_usd >= 0", name="nothing_negative"
+    ),
+    Index(None, "run_id"),
+    Index(None, "started_at"),
+)
+
+batch_runs = Table(
+    "batch_runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), primary_key=True),
+    Column("variant", String(64), primary_key=True),
+    Column("gyms", Integer, nullable=False),
+    Column("enriched", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("llm_calls", Integer, nullable=False),
+    Column("cache_hits", Integer, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=False),
+    CheckConstraint("gyms = enriched + failed + skipped", name="gyms_add_up"),
+    Index(None, "finished_at"),
+)
