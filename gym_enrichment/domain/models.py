@@ -77,7 +77,8 @@ class Enrichment:
     """What is known of one gym after its LLM answer was checked, or after it was skipped.
 
     `evidence` maps a field to the ids of the reviews that support it. A skipped gym (no review text) has
-    hours and nothing else; its token figures are zero.
+    hours and nothing else; its token figures are zero. `setup_hash` stands for all of the request but the
+    gym: server, model, parameters, instructions, schema.
     """
 
     place_id: str
@@ -92,6 +93,7 @@ class Enrichment:
     model: str | None = None
     prompt_version: str | None = None
     fingerprint: str | None = None
+    setup_hash: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
@@ -107,3 +109,40 @@ class GymFailure:
     kind: str
     message: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichedBatch:
+    """How one batch ended in one run: its good gyms, its failed ones, and what both cost.
+
+    `seconds` is wall time from the batch's first ask to its last answer.
+    """
+
+    batch_id: str
+    run_id: str
+    variant: str
+    enrichments: Sequence[Enrichment]
+    failures: Sequence[GymFailure]
+    llm_calls: int
+    cache_hits: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    seconds: float
+
+    @property
+    def figures(self) -> dict[str, int | float]:
+        """The figures that events, tables and the CLI show, under the names they all use."""
+        skipped = sum(enrichment.state == "skipped" for enrichment in self.enrichments)
+        return {
+            "gyms": len(self.enrichments) + len(self.failures),
+            "enriched": len(self.enrichments) - skipped,
+            "failed": len(self.failures),
+            "skipped": skipped,
+            "llm_calls": self.llm_calls,
+            "cache_hits": self.cache_hits,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_usd": self.cost_usd,
+            "seconds": self.seconds,
+        }

@@ -3,6 +3,7 @@
 SQLite gets write-ahead logging, a busy timeout and foreign keys; Postgres its driver's name.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,18 @@ class SchemaMismatch(DatabaseError):
     """The schema is missing, behind or ahead of this version of the package."""
 
 
+class StatementCount:
+    """Counts the statements of an engine that match a pattern. Listens to `before_cursor_execute`."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.value = 0
+        self._pattern = pattern
+
+    def __call__(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        """SQLAlchemy's call before a statement."""
+        self.value += bool(self._pattern.match(statement))
+
+
 def normalise_url(url: str) -> URL:
     """The SQLAlchemy URL for what users paste: `postgresql://` and `postgres://` get our driver.
 
@@ -44,8 +57,7 @@ def normalise_url(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise DatabaseUnreachable(
-            "GYM_DATABASE_URL is not a database URL. Give postgresql://user@host/name or"
-            " sqlite:////absolute/path.db"
+            "GYM_DATABASE_URL is not a database URL. Give postgresql://user@host/name or sqlite:////absolute/path.db"
         ) from error
     backend = parsed.drivername.partition("+")[0]
     if backend in {"postgresql", "postgres"}:
@@ -81,17 +93,25 @@ class Database:
         return normalise_url(self.url).render_as_string(hide_password=True)
 
     @cached_property
+    def review_queries(self) -> "StatementCount":
+        """How often this process has queried the reviews table."""
+        return StatementCount(re.compile(r"\s*SELECT\b.*?\b(?:FROM|JOIN)\s+reviews\b", re.DOTALL))
+
+    @cached_property
     def unchecked_engine(self) -> Engine:
         """The engine without a look at the schema: for migrating and diagnosing only."""
         url = normalise_url(self.url)
         if not self.is_sqlite:
             options = {"options": f"-c search_path={self.search_path}"} if self.search_path else {}
-            return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, **options})
+            engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, **options})
+            event.listen(engine, "before_cursor_execute", self.review_queries)
+            return engine
         if url.database and url.database != ":memory:":
             _make_private_folder(Path(url.database))
         engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "before_cursor_execute", self.review_queries)
         return engine
 
     @cached_property
@@ -150,13 +170,15 @@ class Database:
         if current is not None and current not in known:
             raise SchemaMismatch(_mismatch_message(current))
         config = _alembic_config()
-        with self.unchecked_engine.connect().execution_options(gym_writes=True) as connection:
-            with connection.begin():
-                if not self.is_sqlite:
-                    # Two processes that migrate at once queue here; SQLite queues at BEGIN IMMEDIATE.
-                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7203115)")
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+        with (
+            self.unchecked_engine.connect().execution_options(gym_writes=True) as connection,
+            connection.begin(),
+        ):
+            if not self.is_sqlite:
+                # Two processes that migrate at once queue here; SQLite queues at BEGIN IMMEDIATE.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7203115)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
         return head_revision()
 
 

@@ -59,7 +59,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Read back as aware UTC."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        stored: datetime = value
+        return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
 
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -170,6 +171,8 @@ enrichments = Table(
     Column("model", Text),
     Column("prompt_version", String(32)),
     Column("fingerprint", String(64)),
+    # Hash of everything of the request but the gym: server, model, parameters, instructions, schema.
+    Column("setup_hash", String(32)),
     Column("bundle_hash", String(32), nullable=False),
     Column("prompt_tokens", Integer, nullable=False),
     Column("completion_tokens", Integer, nullable=False),
@@ -219,7 +222,6 @@ gym_directory = Table(
     Column("variant", String(64)),
     Column("model", Text),
     Column("enriched_at", UtcDateTime),
-    Column("content_hash", String(32), nullable=False),
     Column("published_at", UtcDateTime, nullable=False),
     CheckConstraint("state IN ('enriched', 'skipped', 'failed', 'pending')", name="state_known"),
 )
@@ -257,9 +259,7 @@ ledger = Table(
     Column("cost_usd", Float, nullable=False),
     Column("latency_seconds", Float, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
-    CheckConstraint(
-        "prompt_tokens >= 0 AND completion_tokens >= 0 AND cost_usd >= 0", name="nothing_negative"
-    ),
+    CheckConstraint("prompt_tokens >= 0 AND completion_tokens >= 0 AND cost_usd >= 0", name="nothing_negative"),
     Index(None, "run_id"),
     Index(None, "started_at"),
 )

@@ -59,8 +59,7 @@ def upgrade() -> None:
         sa.Column("latency_seconds", sa.Float(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "prompt_tokens >= 0 AND completion_tokens >= 0 AND cost_usd >= 0",
-            name="ck_ledger_nothing_negative",
+            "prompt_tokens >= 0 AND completion_tokens >= 0 AND cost_usd >= 0", name="ck_ledger_nothing_negative"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_ledger"),
     )
@@ -97,14 +96,10 @@ def upgrade() -> None:
         sa.Column("place_id", sa.String(length=256), nullable=False),
         sa.Column("batch_id", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_batch_members_batch_id"),
-        sa.ForeignKeyConstraint(
-            ["place_id"], ["gyms.place_id"], name="fk_batch_members_place_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_batch_members_place_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("place_id", name="pk_batch_members"),
     )
-    op.create_index(
-        "ix_batch_members_batch_id_place_id", "batch_members", ["batch_id", "place_id"], unique=False
-    )
+    op.create_index("ix_batch_members_batch_id_place_id", "batch_members", ["batch_id", "place_id"], unique=False)
     op.create_table(
         "batch_runs",
         sa.Column("run_id", sa.String(length=64), nullable=False),
@@ -139,9 +134,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("built_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_bundles_batch_id"),
-        sa.ForeignKeyConstraint(
-            ["place_id"], ["gyms.place_id"], name="fk_bundles_place_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_bundles_place_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("place_id", name="pk_bundles"),
     )
     op.create_index("ix_bundles_batch_id_place_id", "bundles", ["batch_id", "place_id"], unique=False)
@@ -159,6 +152,7 @@ def upgrade() -> None:
         sa.Column("model", sa.Text(), nullable=True),
         sa.Column("prompt_version", sa.String(length=32), nullable=True),
         sa.Column("fingerprint", sa.String(length=64), nullable=True),
+        sa.Column("setup_hash", sa.String(length=32), nullable=True),
         sa.Column("bundle_hash", sa.String(length=32), nullable=False),
         sa.Column("prompt_tokens", sa.Integer(), nullable=False),
         sa.Column("completion_tokens", sa.Integer(), nullable=False),
@@ -172,9 +166,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("state IN ('enriched', 'skipped')", name="ck_enrichments_state_known"),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_enrichments_batch_id"),
-        sa.ForeignKeyConstraint(
-            ["place_id"], ["gyms.place_id"], name="fk_enrichments_place_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_enrichments_place_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("place_id", "variant", name="pk_enrichments"),
     )
     op.create_index("ix_enrichments_batch_id_variant", "enrichments", ["batch_id", "variant"], unique=False)
@@ -189,9 +181,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(length=64), nullable=False),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_failures_batch_id"),
-        sa.ForeignKeyConstraint(
-            ["place_id"], ["gyms.place_id"], name="fk_failures_place_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_failures_place_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("place_id", "variant", name="pk_failures"),
     )
     op.create_index("ix_failures_batch_id_variant", "failures", ["batch_id", "variant"], unique=False)
@@ -213,14 +203,11 @@ def upgrade() -> None:
         sa.Column("variant", sa.String(length=64), nullable=True),
         sa.Column("model", sa.Text(), nullable=True),
         sa.Column("enriched_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("content_hash", sa.String(length=32), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "state IN ('enriched', 'skipped', 'failed', 'pending')", name="ck_gym_directory_state_known"
         ),
-        sa.ForeignKeyConstraint(
-            ["place_id"], ["gyms.place_id"], name="fk_gym_directory_place_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_gym_directory_place_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("place_id", name="pk_gym_directory"),
     )
     op.create_table(
@@ -235,12 +222,8 @@ def upgrade() -> None:
         sa.Column("content_hash", sa.String(length=32), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("review_id <> ''", name="ck_reviews_review_id_not_empty"),
-        sa.CheckConstraint(
-            "rating IS NULL OR (rating >= 0 AND rating <= 5)", name="ck_reviews_rating_in_range"
-        ),
-        sa.ForeignKeyConstraint(
-            ["place_id"], ["gyms.place_id"], name="fk_reviews_place_id", ondelete="CASCADE"
-        ),
+        sa.CheckConstraint("rating IS NULL OR (rating >= 0 AND rating <= 5)", name="ck_reviews_rating_in_range"),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_reviews_place_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("review_id", name="pk_reviews"),
     )
     op.create_index("ix_reviews_place_id_review_id", "reviews", ["place_id", "review_id"], unique=False)

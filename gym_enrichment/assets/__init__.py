@@ -1,0 +1,1 @@
+"""The assets: thin sentences over `pipeline/`, one module a step of the data's way."""

@@ -1,0 +1,51 @@
+"""raw_gyms and raw_reviews: what ingestion wrote."""
+
+from typing import Literal
+
+import dagster as dg
+
+from gym_enrichment.assets.column_schema import column_schema
+from gym_enrichment.pipeline.ingesting import IngestReport, ingest
+from gym_enrichment.resources import GymPipeline
+from gym_enrichment.storage import tables
+from gym_enrichment.storage.raw import quarantine_counts, raw_counts
+
+
+@dg.asset(group_name="sources", kinds={"table"}, owners=["team:directory"], metadata=column_schema(tables.gyms))
+def raw_gyms(
+    context: dg.AssetExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]
+) -> dg.MaterializeResult[None]:
+    """Gyms as their sources give them, one row per place_id. Materializing ingests GYM_SOURCES, if set."""
+    return _ingest_configured(context, gym_pipeline, "gyms")
+
+
+@dg.asset(
+    deps=[raw_gyms],
+    group_name="sources",
+    kinds={"table"},
+    owners=["team:directory"],
+    metadata=column_schema(tables.reviews),
+)
+def raw_reviews(
+    context: dg.AssetExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]
+) -> dg.MaterializeResult[None]:
+    """Customers' reviews, text as it came, authors left behind. Materializing ingests GYM_SOURCES, if set."""
+    return _ingest_configured(context, gym_pipeline, "reviews")
+
+
+def _ingest_configured(
+    context: dg.AssetExecutionContext, gym_pipeline: GymPipeline, kind: Literal["gyms", "reviews"]
+) -> dg.MaterializeResult[None]:
+    report = ingest(gym_pipeline.database, gym_pipeline.settings.sources, kinds=(kind,))
+    for error in report.errors:
+        context.log.error(error)
+    if report.errors:
+        raise dg.Failure(f"GYM_SOURCES: {'; '.join(report.errors)}", allow_retries=False)
+    return dg.MaterializeResult(metadata=_metadata(gym_pipeline, report, kind))
+
+
+def _metadata(gym_pipeline: GymPipeline, report: IngestReport, kind: Literal["gyms", "reviews"]) -> dict[str, int]:
+    with gym_pipeline.database.read() as connection:
+        rows, quarantined = raw_counts(connection)[kind], quarantine_counts(connection)[kind]
+    written = report.as_dict()[kind]
+    return {"dagster/row_count": rows, "quarantined": quarantined, "new": written["new"], "updated": written["updated"]}

@@ -1,0 +1,227 @@
+"""The command line. Each command is a few sentences over `pipeline/` and `launching.py`.
+
+Exit codes: 0 success, 1 some gyms failed, 2 wrong use or configuration. Standard output carries the result,
+standard error everything else.
+"""
+
+import asyncio
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from gym_enrichment.settings import LlmChoice, Settings, SettingsError, load_settings
+from gym_enrichment.storage.engine import DatabaseError
+
+SOME_FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+"""What shells report for a program that Ctrl-C ended."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+
+
+class _Commands(click.Group):
+    """Turns expected errors of any command into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (SettingsError, DatabaseError) as error:
+            _refuse(str(error))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gym-enrichment")
+def main() -> None:
+    """Enriches a directory of gyms from its customer reviews, with an LLM.
+
+    Settings come from the environment and .env: GYM_HOME, GYM_DATABASE_URL, OPENAI_API_KEY, GYM_LLM ...
+    """
+
+
+@main.command()
+@json_option
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Where the demo's database lives (default: GYM_HOME/demo)."
+)
+def demo(as_json: bool, home: Path | None) -> None:
+    """The whole main job on the sample that ships with the package: offline, no key."""
+    from gym_enrichment.pipeline.ingesting import ingest as ingest_sources
+
+    home = home or load_settings().home / "demo"
+    settings = load_settings(
+        GYM_HOME=home, GYM_LLM=LlmChoice.OFFLINE, GYM_DATABASE_URL=f"sqlite:///{home.absolute() / 'gym.db'}"
+    )
+    settings.database.migrate()
+    with as_file(files("gym_enrichment") / "sample") as sample:
+        ingest_sources(settings.database, [str(sample / "gyms.jsonl"), str(sample / "reviews.jsonl")])
+    _run(settings, as_json=as_json, limit=None, batches=None)
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@json_option
+def ingest(sources: tuple[str, ...], as_json: bool) -> None:
+    """Take in gyms and reviews: files (.jsonl .csv .parquet, also .gz), Google Places details, a database URL."""
+    from gym_enrichment.console import print_json, print_table, say
+    from gym_enrichment.pipeline.ingesting import ingest as ingest_sources
+
+    report = ingest_sources(load_settings().database, sources)
+    counts = report.as_dict()
+    if as_json:
+        print_json(counts | ({"errors": report.errors} if report.errors else {}))
+    else:
+        columns = list(counts["gyms"])
+        print_table("Ingested", ["", *columns], [[kind, *found.values()] for kind, found in counts.items()])
+    if quarantined := sum(found["quarantined"] for found in counts.values()):
+        say(f"{quarantined} rows are in quarantine; `gym-enrichment show --quarantine` says where and why")
+    for error in report.errors:
+        say(f"error: {error}")
+    if report.errors:
+        sys.exit(WRONG_USE)
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(min=1), help="Enrich at most N gyms.")
+@click.option(
+    "--variant", type=click.Choice(["combined"]), default="combined", show_default=True, help="The way of asking."
+)
+@click.option("--batches", help="Only these batches, separated by commas, whether they need it or not.")
+@json_option
+def run(limit: int | None, variant: str, batches: str | None, as_json: bool) -> None:
+    """Batch what is new, bundle, enrich and publish, through Dagster."""
+    del variant  # one so far; click has checked it
+    if limit is not None and batches is not None:
+        raise click.UsageError("--limit and --batches exclude each other")
+    wanted = [batch.strip() for batch in batches.split(",") if batch.strip()] if batches is not None else None
+    _run(load_settings(), as_json=as_json, limit=limit, batches=wanted)
+
+
+@main.command()
+@click.argument("place_id", required=False)
+@click.option("--quarantine", is_flag=True, help="Instead: the rows that could not be used, and why.")
+@json_option
+def show(place_id: str | None, quarantine: bool, as_json: bool) -> None:
+    """One gym's enrichment with its evidence and metadata."""
+    from gym_enrichment import showing
+
+    database = load_settings().database
+    if quarantine == (place_id is not None):
+        raise click.UsageError("give a PLACE_ID, or --quarantine")
+    if place_id is None:
+        showing.show_quarantine(database, as_json)
+    elif not showing.show_gym(database, place_id, as_json):
+        _refuse(f"no gym {place_id!r} in {database.shown}")
+
+
+@main.command()
+@json_option
+def stats(as_json: bool) -> None:
+    """The statistics of the last run and of all time."""
+    from gym_enrichment import showing
+
+    showing.show_statistics(load_settings().database, as_json)
+
+
+@main.command()
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet", "ui-json"]), required=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output.")
+def export(form: str, output: Path | None) -> None:
+    """The published table as a file."""
+    from gym_enrichment.console import say
+    from gym_enrichment.pipeline.exporting import export_parquet, export_text
+
+    database = load_settings().database
+    if form == "parquet" and output is None:
+        raise click.UsageError("parquet needs a file: -o FILE")
+    try:
+        if output is None:
+            written = export_text(database, form, sys.stdout)
+        elif form == "parquet":
+            written = export_parquet(database, output)
+        else:
+            with output.open("w", encoding="utf-8", newline="") as file:
+                written = export_text(database, form, file)
+    except OSError as error:
+        _refuse(f"cannot write {output}: {error.strerror or error}")
+    say(f"{written} gyms exported")
+
+
+@main.command("serve-llm")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8008, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--latency", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Mean seconds per answer."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Makes the spread of latencies repeatable.")
+def serve_llm(host: str, port: int, latency: float, seed: int) -> None:
+    """The offline engine as an OpenAI-compatible server, until Ctrl-C."""
+    from gym_enrichment.console import say
+    from gym_enrichment.llm.offline.server import serve
+
+    try:
+        asyncio.run(serve(host, port, latency, seed, on_start=lambda url: say(f"offline-extractive at {url}")))
+    except OSError as error:
+        _refuse(f"cannot listen on {host}:{port}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        say("stopped")
+
+
+@main.command()
+@click.option("--migrate", is_flag=True, help="First bring the database schema to this version.")
+@json_option
+def doctor(migrate: bool, as_json: bool) -> None:
+    """Check settings, database, migrations, LLM and Dagster instance, and say how to mend what is wrong."""
+    from gym_enrichment.console import print_json, print_table, say
+    from gym_enrichment.doctor import examine
+
+    if migrate:
+        say(f"database schema is now {load_settings().database.migrate()}")
+    findings = examine()
+    if as_json:
+        print_json({"ok": all(finding.ok for finding in findings), "checks": [f.as_dict() for f in findings]})
+    else:
+        rows = [["ok" if f.ok else "WRONG", f.check, f.found, f.mend] for f in findings]
+        print_table("gym-enrichment doctor", ["", "check", "found", "how to mend it"], rows)
+    if not all(finding.ok for finding in findings):
+        sys.exit(WRONG_USE)
+
+
+def _run(settings: Settings, *, as_json: bool, limit: int | None, batches: list[str] | None) -> None:
+    from gym_enrichment import showing
+    from gym_enrichment.console import print_json, progress_bar, say
+    from gym_enrichment.launching import run_batches
+    from gym_enrichment.pipeline.choosing import choose_batches
+    from gym_enrichment.storage.batches import UnknownBatch
+
+    if settings.require_llm() is LlmChoice.OFFLINE:
+        say("offline-extractive answers: local rules that read the reviews, no language model")
+    try:
+        chosen = choose_batches(settings, limit=limit, wanted=batches)
+    except UnknownBatch as error:
+        _refuse(str(error))
+    try:
+        with progress_bar(chosen.gyms) as on_progress:
+            report = run_batches(settings, chosen.batch_ids, on_progress)
+    except KeyboardInterrupt:
+        say("stopped: what was answered is saved and will not be paid again; `gym-enrichment run` goes on from here")
+        sys.exit(INTERRUPTED)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        showing.show_run(settings.database, report)
+    if report.error is not None:
+        _refuse(report.error)
+    if report.figures["failed"]:
+        say("`gym-enrichment run` asks again for what failed; `gym-enrichment show PLACE_ID` says more")
+        sys.exit(SOME_FAILED)
+
+
+def _refuse(message: str) -> NoReturn:
+    from gym_enrichment.console import say
+
+    say(f"error: {message}")
+    sys.exit(WRONG_USE)

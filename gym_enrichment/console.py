@@ -1,0 +1,100 @@
+"""What the CLI shows: tables on standard output, progress on standard error.
+
+What must not live here: finding out what is shown.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from gym_enrichment.pipeline.enriching.enricher import Progress as RunProgress
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+output = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for people. Cells are text: nothing in them is taken for markup."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(_shown(cell)) for cell in row))
+    output.print(table)
+
+
+def say(message: str) -> None:
+    """A line for people, on standard error so that `--json` stays one object."""
+    errors.print(Text(message))
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[RunProgress], None]]:
+    """A bar on a terminal, a plain line every few seconds elsewhere."""
+    if not errors.is_terminal:
+        yield _plain_lines(total)
+        return
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} gyms"),
+        TextColumn("{task.fields[line]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("", total=total, line="")
+
+        def update(progress: RunProgress) -> None:
+            stats = progress.stats
+            line = (
+                f"{stats.llm_calls} calls, {stats.cache_hits} cached, {progress.failed} failed, ${stats.cost_usd:.4f}"
+            )
+            bar.update(task, completed=progress.done, line=line)
+
+        yield update
+
+
+def _plain_lines(total: int) -> Callable[[RunProgress], None]:
+    last = time.monotonic()
+
+    def update(progress: RunProgress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            say(f"{progress.line()}, {max(0, total - progress.done)} to go")
+
+    return update
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,107 @@
+"""The rules that an LLM's answer must keep before anything of it is saved.
+
+Each rule returns the reasons it is broken, as sentences that the LLM and people can act on and that quote
+no review. What must not live here: parsing JSON (prompts/) and asking again (llm/).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+MOST_AMENITIES = 10
+MOST_AMENITY_CHARACTERS = 60
+"""An amenity is a search filter: a few words, not a sentence."""
+DESCRIPTION_SENTENCES = (3, 4)
+DESCRIPTION_CHARACTERS = (60, 1_200)
+HOURS_CHARACTERS = 600
+
+# A sentence ends at . ! ? or … before white space and a capital, a digit or a quote, or at the end.
+# "M. Dupont" and "24 h. sur 24" style abbreviations are kept whole by the lookbehinds.
+_SENTENCE_END = re.compile(r"(?<!\bM)(?<!\bMme)(?<!\betc)[.!?…]+[»\")]*(?=\s+[«\"(]?[A-ZÀ-ÖØ-Þ0-9]|\s*$)")
+_PRICE = re.compile(
+    r"(?:[€$£]\s?\d)|\d[\d .,\u202f\u00a0]*\s?(?:€|\$|£|(?:euros?|dollars?|dinars?|DA|DZD|EUR|USD|CHF|GBP)\b)",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’])?", re.UNICODE)
+# Function words that a paragraph can hardly avoid; only words that the other language does not have.
+_FRENCH = frozenset(
+    "le la les l' l’ un une des du d' d’ et est sont dans avec pour sur au aux ce cette ses son sa qui que"
+    " propose dispose salle également ainsi ou par plus ne pas en de il elle".split()
+)
+_OTHER = frozenset(
+    "the and is are with of for this that its has have it to in at you"  # English
+    " el los las y con para por está una del que su"  # Spanish
+    " der die das und ist mit für ein eine den im von"  # German
+    " og er med til det den en af på".split()  # Danish
+)
+
+
+class AnswerRejected(ValueError):
+    """An answer that cannot be used; `reasons` are sentences for the LLM and for people, without review text."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
+def count_sentences(text: str) -> int:
+    """How many sentences a text has; a last one without its full stop counts."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    tail = text[ends[-1] :] if ends else text
+    return len(ends) + bool(tail.strip(' \n»")'))
+
+
+def looks_french(text: str) -> bool:
+    """Whether function words say that a paragraph is French; False for a text without any."""
+    words = [word.lower() for word in _WORD.findall(text)]
+    french = sum(word in _FRENCH for word in words)
+    other = sum(word in _OTHER and word not in _FRENCH for word in words)
+    return french >= 2 and french > other
+
+
+def broken_description_rules(description: str) -> list[str]:
+    """Reasons why `description` cannot be published; empty when it can."""
+    reasons = []
+    sentences = count_sentences(description)
+    fewest, most = DESCRIPTION_SENTENCES
+    if not fewest <= sentences <= most:
+        reasons.append(f"description has {sentences} sentences, it must have {fewest} or {most}")
+    shortest, longest = DESCRIPTION_CHARACTERS
+    if not shortest <= len(description) <= longest:
+        reasons.append(f"description has {len(description)} characters, it must have {shortest} to {longest}")
+    if not looks_french(description):
+        reasons.append("description is not in French")
+    if _PRICE.search(description):
+        reasons.append("description names a price")
+    return reasons
+
+
+def broken_amenity_rules(names: Sequence[str]) -> list[str]:
+    """Reasons why `names` cannot become filters; empty when they can."""
+    reasons = []
+    if len(names) > MOST_AMENITIES:
+        reasons.append(f"amenities has {len(names)} entries, at most {MOST_AMENITIES} are allowed")
+    if any(not name.strip() for name in names):
+        reasons.append("amenities has an empty name")
+    if any(len(name) > MOST_AMENITY_CHARACTERS for name in names):
+        reasons.append(
+            f"amenities has a name of more than {MOST_AMENITY_CHARACTERS} characters: name it in a few words"
+        )
+    if any(_PRICE.search(name) for name in names):
+        reasons.append("amenities names a price")
+    return reasons
+
+
+def broken_women_rules(has_women_hours: bool, evidence: Iterable[int]) -> list[str]:
+    """A yes needs at least one review number (or 0, the gym's own name) that shows it."""
+    if has_women_hours and not list(evidence):
+        return ["has_women_hours is true but women_hours_reviews names no review that shows it"]
+    return []
+
+
+def broken_hours_rules(hours_french: str) -> list[str]:
+    """Reasons why the hours cannot be published; empty when they can."""
+    if not hours_french.strip():
+        return ["hours_french is empty; write 'Non communiqué' when the hours are unknown"]
+    if len(hours_french) > HOURS_CHARACTERS:
+        return [f"hours_french has {len(hours_french)} characters, at most {HOURS_CHARACTERS} are allowed"]
+    return []

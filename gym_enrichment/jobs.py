@@ -1,0 +1,27 @@
+"""Jobs: the selections that sensors, schedules and people launch."""
+
+import dagster as dg
+
+from gym_enrichment.partitions import gym_batches
+
+enrich_batches = dg.define_asset_job(
+    "enrich_batches",
+    selection=dg.AssetSelection.assets("review_bundles", "gym_enrichments"),
+    partitions_def=gym_batches,
+    description="Builds the bundles of some batches and enriches their gyms.",
+    executor_def=dg.in_process_executor,
+)
+
+publish_directory = dg.define_asset_job(
+    "publish_directory",
+    selection=dg.AssetSelection.assets("gym_directory"),
+    description="Brings the published table up to date.",
+    executor_def=dg.in_process_executor,
+)
+
+ingest_sources = dg.define_asset_job(
+    "ingest_sources",
+    selection=dg.AssetSelection.assets("raw_gyms", "raw_reviews"),
+    description="Ingests what GYM_SOURCES names.",
+    executor_def=dg.in_process_executor,
+)

@@ -1,0 +1,143 @@
+"""Runs the code location's jobs in this process, on the Dagster instance below GYM_HOME: what the CLI calls.
+
+The same jobs, assets and instance as Dagster's own UI and commands; only the process is ours.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from gym_enrichment.assets.outcomes import FAILED_PARTITIONS, STOPPED
+from gym_enrichment.definitions import build_definitions
+from gym_enrichment.partitions import add_missing_keys, gym_batches
+from gym_enrichment.pipeline.enriching.enricher import Progress
+from gym_enrichment.resources import GymPipeline
+from gym_enrichment.settings import Settings
+from gym_enrichment.storage.enrichments import find_failures
+from gym_enrichment.storage.statistics import run_figures
+
+DAGSTER_YAML = """\
+# Made by gym-enrichment, once; change it as you like.
+telemetry:
+  enabled: false
+"""
+# The tags that make one run of a range of partitions (Dagster's docs, "Passing a partition range").
+_RANGE_START = "dagster/asset_partition_range_start"
+_RANGE_END = "dagster/asset_partition_range_end"
+# The run's own console log would drown the progress bar; everything is in Dagster's event log.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class RunReport:
+    """What `run` did, under the names of `--json`. `error` is set when the run could not go on."""
+
+    figures: dict[str, Any]
+    failures: list[dict[str, str]]
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of `run --json`."""
+        shown = self.figures | {"failures": self.failures}
+        return shown if self.error is None else shown | {"error": self.error}
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance below GYM_HOME, made on first use with its telemetry off."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(DAGSTER_YAML, encoding="utf-8")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+def run_batches(
+    settings: Settings, batches: Sequence[str], on_progress: Callable[[Progress], None] | None = None
+) -> RunReport:
+    """Bundle, enrich and publish `batches` through Dagster, in runs of GYM_PARTITIONS_PER_RUN partitions.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, with everything finished saved.
+    """
+    started = time.monotonic()
+    database = settings.database
+    definitions = build_definitions(GymPipeline(settings, on_progress))
+    queries_before = database.review_queries.value
+    run_ids, errors, seconds = [], [], 0.0
+    with open_instance(settings) as instance:
+        add_missing_keys(instance, database)
+        keys = instance.get_dynamic_partitions(gym_batches.name or "")
+        for first, last in _ranges(keys, batches, settings.partitions_per_run):
+            tags = {_RANGE_START: first, _RANGE_END: last}
+            result = _execute(definitions, "enrich_batches", instance, tags)
+            run_ids.append(result.run_id)
+            errors += _errors_beyond_failed_gyms(result)
+            seconds += _step_seconds(instance, result.run_id, "gym_enrichments")
+            if errors:
+                break
+        published = _execute(definitions, "publish_directory", instance, {})
+        errors += _errors_beyond_failed_gyms(published)
+    with database.read() as connection:
+        figures: dict[str, Any] = run_figures(connection, run_ids)
+        failures = [
+            {"place_id": row["place_id"], "error": f"{row['kind']}: {row['message']}"}
+            for run_id in run_ids
+            for row in find_failures(connection, run_id=run_id)
+        ]
+    figures |= {
+        "review_queries": database.review_queries.value - queries_before,
+        "enrich_seconds": round(seconds, 3),
+        "wall_seconds": round(time.monotonic() - started, 3),
+    }
+    return RunReport(figures, failures, errors[0] if errors else None)
+
+
+def _execute(
+    definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, tags: dict[str, str]
+) -> dg.ExecuteInProcessResult:
+    return definitions.resolve_job_def(job).execute_in_process(
+        instance=instance, tags=tags, run_config=_QUIET, raise_on_error=False
+    )
+
+
+def _ranges(keys: Sequence[str], wanted: Sequence[str], partitions_per_run: int | None) -> Iterator[tuple[str, str]]:
+    """First and last key of each run: neighbours in Dagster's order share one, up to the configured number."""
+    positions = {key: position for position, key in enumerate(keys)}
+    run: list[str] = []
+    for key in sorted(set(wanted), key=positions.__getitem__):
+        full = partitions_per_run is not None and len(run) >= partitions_per_run
+        if run and (full or positions[key] != positions[run[-1]] + 1):
+            yield run[0], run[-1]
+            run = []
+        run.append(key)
+    if run:
+        yield run[0], run[-1]
+
+
+def _errors_beyond_failed_gyms(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Why steps failed, except for failed gyms, which have rows of their own."""
+    errors = []
+    for event in result.get_step_failure_events():
+        data = event.step_failure_data
+        failure = data.user_failure_data
+        if failure is not None and STOPPED in failure.metadata:
+            errors.append(str(failure.metadata[STOPPED].value))
+        elif failure is None or FAILED_PARTITIONS not in failure.metadata:
+            cause = data.error.cause or data.error if data.error else None
+            errors.append((failure and failure.description) or (cause and cause.message.strip()) or "unknown error")
+    return errors
+
+
+def _step_seconds(instance: dg.DagsterInstance, run_id: str, step: str) -> float:
+    return sum(
+        (stats.end_time or 0.0) - stats.start_time
+        for stats in instance.get_run_step_stats(run_id, [step])
+        if stats.start_time is not None and stats.end_time is not None
+    )

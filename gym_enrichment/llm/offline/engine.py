@@ -1,0 +1,152 @@
+"""The offline engine: one gym's answer from rules alone, in the shape that the model is asked for.
+
+Pure functions over text. No network, no prompt, no server, no state but the compiled vocabulary; every statement it
+makes was found in the gym's facts or reviews, and no review text is ever repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from gym_enrichment.domain.amenities import Amenity, Vocabulary
+from gym_enrichment.domain.hours import HoursError, Week, french_lines, french_sentence, parse_hours
+from gym_enrichment.domain.women import women_only_name, women_only_statements, women_only_verdict
+
+NO_HOURS = "Non communiqué"
+MAX_AMENITIES = 10
+MAX_REVIEWS_CITED = 5
+_MAX_DESCRIPTION = 600
+_MAX_REVIEW = 20_000  # characters of one review that are read
+_MAX_NAME = 100
+_IN_A_SENTENCE = 4  # amenities that one sentence can hold and still read well
+_CLASSES = "cours"
+
+
+def answer(gym: Mapping[str, object], reviews: Mapping[str, str]) -> dict[str, object]:
+    """What the model would answer for one gym.
+
+    `gym` has `name`, `city` and `hours` (a list of lines, or None); `reviews` maps short numbers ("1", "2", ...) to
+    text. Returns `description`, `amenities` (`name`, `reviews`), `has_women_hours`, `women_hours_reviews` (0 is the
+    gym's name) and `hours_french`. Raises ValueError for a review key that is no number.
+    """
+    texts = {int(number): text[:_MAX_REVIEW] for number, text in reviews.items() if text}
+    name = _clean(gym.get("name"))
+    support = _support(Vocabulary.default(), texts)
+    women_reviews = _women_reviews(name, texts)
+    week = _week(gym.get("hours"))
+    amenities = [amenity for amenity, _ in support]
+    return {
+        "description": _description(name, _clean(gym.get("city")), amenities, bool(women_reviews), week),
+        "amenities": [{"name": amenity.label, "reviews": numbers[:MAX_REVIEWS_CITED]} for amenity, numbers in support],
+        "has_women_hours": bool(women_reviews),
+        "women_hours_reviews": women_reviews,
+        "hours_french": ("; ".join(french_lines(week)) if week is not None else "") or NO_HOURS,
+    }
+
+
+def _support(vocabulary: Vocabulary, texts: Mapping[int, str]) -> list[tuple[Amenity, list[int]]]:
+    """The amenities with the reviews that affirm them, most supported first.
+
+    A review that denies what it affirms elsewhere does not count; an amenity that more reviews deny is left out.
+    """
+    affirming: dict[str, list[int]] = {}
+    denying: dict[str, int] = {}
+    for number in sorted(texts):
+        affirmed: dict[str, bool] = {}
+        for mention in vocabulary.mentions(texts[number]):
+            affirmed[mention.amenity_id] = affirmed.get(mention.amenity_id, True) and mention.affirmed
+        for amenity_id, stands in affirmed.items():
+            if stands:
+                affirming.setdefault(amenity_id, []).append(number)
+            else:
+                denying[amenity_id] = denying.get(amenity_id, 0) + 1
+    kept = [(i, numbers) for i, numbers in affirming.items() if len(numbers) > denying.get(i, 0)]
+    kept.sort(key=lambda item: (-len(item[1]), item[0]))
+    return [(vocabulary.get(amenity_id), numbers) for amenity_id, numbers in kept[:MAX_AMENITIES]]
+
+
+def _women_reviews(name: str, texts: Mapping[int, str]) -> list[int]:
+    """The reviews that say so (0 for the name) when the verdict is yes, else nothing."""
+    statements = {number: women_only_statements(texts[number]) for number in sorted(texts)}
+    if women_only_verdict(statements.values(), name) != "yes":
+        return []
+    named = [0] if women_only_name(name) else []
+    return [*named, *(n for n, found in statements.items() if any(s.verdict == "yes" for s in found))]
+
+
+def _week(hours: object) -> Week | None:
+    if not isinstance(hours, list | tuple):
+        return None
+    lines = [line for line in hours if isinstance(line, str) and line.strip()]
+    if not lines:
+        return None
+    try:
+        return parse_hours(lines)
+    except HoursError:
+        return None
+
+
+def _clean(value: object) -> str:
+    """One line of a fact, without what would end a sentence early."""
+    text = re.sub(r"\s+", " ", value).strip(" .!?;,\u200b") if isinstance(value, str) else ""
+    return text if len(text) <= _MAX_NAME else text[:_MAX_NAME].rsplit(" ", 1)[0] + "…"
+
+
+def _description(name: str, city: str, amenities: Sequence[Amenity], women: bool, week: Week | None) -> str:
+    """Three or four French sentences; the hours are shortened when they would make it too long."""
+    opening = [_introduction(name, city), *_amenity_sentences(amenities, single=women)]
+    if women:
+        opening.append("Des horaires ou un espace réservés aux femmes y sont signalés.")
+    full = " ".join([*opening, *_hours_sentences(week, len(opening))])
+    if len(full) <= _MAX_DESCRIPTION:
+        return full
+    short = " ".join([*opening, "Les horaires d'ouverture sont indiqués jour par jour sur sa fiche."])
+    return short if len(short) <= _MAX_DESCRIPTION else short[: _MAX_DESCRIPTION - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _introduction(name: str, city: str) -> str:
+    subject = name or "Cet établissement"
+    if city:
+        return f"{subject} est un établissement répertorié parmi les salles de sport {_at(city)}."
+    return f"{subject} est un établissement répertorié parmi les salles de sport de cet annuaire."
+
+
+def _at(city: str) -> str:
+    """ "à Oran", "au Caire", "aux Lilas"."""
+    if city.startswith("Le "):
+        return f"au {city[3:]}"
+    if city.startswith("Les "):
+        return f"aux {city[4:]}"
+    return f"à {city}"
+
+
+def _amenity_sentences(amenities: Sequence[Amenity], single: bool) -> list[str]:
+    """One sentence about what is there and one about the classes, or one about both."""
+    things = [a.indefinite for a in amenities if a.group != _CLASSES]
+    classes = [a.indefinite for a in amenities if a.group == _CLASSES]
+    if not amenities:
+        return ["Les avis disponibles ne précisent pas d'équipement particulier."]
+    if single or not things or not classes:
+        both = [*things[:_IN_A_SENTENCE], *classes[: max(2, _IN_A_SENTENCE - len(things))]]
+        return [f"Les avis y mentionnent {_listed(both)}."]
+    return [
+        f"Les avis y mentionnent {_listed(things[:_IN_A_SENTENCE])}.",
+        f"Les clients évoquent aussi {_listed(classes[:_IN_A_SENTENCE])}.",
+    ]
+
+
+def _hours_sentences(week: Week | None, already: int) -> list[str]:
+    if week is None:
+        missing = ["Ses horaires d'ouverture ne sont pas communiqués."]
+        return missing if already > 2 else [*missing, "Il est conseillé de les vérifier sur place avant de s'y rendre."]
+    sentence = french_sentence(week).strip()
+    if not sentence:
+        return ["Ses horaires d'ouverture sont indiqués sur sa fiche."]
+    return [sentence if sentence.endswith((".", "!", "…")) else f"{sentence}."]
+
+
+def _listed(parts: Iterable[str]) -> str:
+    """ "un sauna, une piscine et un parking"."""
+    items = list(parts)
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} et {items[-1]}"

@@ -1,0 +1,45 @@
+"""What tokens cost, from the kept price list of `genai-prices` (in the package, no download).
+
+What must not live here: budgets.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+# Prices are linear for prompts of a few thousand tokens; the steps some models have begin above 100,000.
+_SAMPLE_TOKENS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per token."""
+
+    prompt: float
+    cached_prompt: float
+    completion: float
+
+    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> float:
+        """US dollars for one call; `cached_tokens` is the part of `prompt_tokens` the server had cached."""
+        fresh = prompt_tokens - cached_tokens
+        return fresh * self.prompt + cached_tokens * self.cached_prompt + completion_tokens * self.completion
+
+
+FREE = Price(0.0, 0.0, 0.0)
+
+
+@cache
+def price_of(model: str) -> Price | None:
+    """The price of a model by its name; None when the list does not know it."""
+    from genai_prices import Usage, calc_price  # half a second of import, needed only when something is paid
+
+    def per_token(**usage: int) -> float:
+        return float(calc_price(Usage(**usage), model_ref=model).total_price) / _SAMPLE_TOKENS
+
+    try:
+        return Price(
+            prompt=per_token(input_tokens=_SAMPLE_TOKENS),
+            cached_prompt=per_token(input_tokens=_SAMPLE_TOKENS, cache_read_tokens=_SAMPLE_TOKENS),
+            completion=per_token(output_tokens=_SAMPLE_TOKENS),
+        )
+    except LookupError:
+        return None

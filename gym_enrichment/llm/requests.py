@@ -1,0 +1,112 @@
+"""What is asked of an LLM, what comes back, and the fingerprint that names one exact request.
+
+What must not live here: sending (transport.py) and deciding (gateway.py).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+Checked = TypeVar("Checked")
+
+
+@dataclass(frozen=True)
+class LlmRequest:
+    """One chat completion with a strict JSON schema.
+
+    Args:
+        endpoint: names the server in the fingerprint (its base URL).
+        model: the model's name at that server.
+        messages: role and content, static instructions first.
+        schema_name: name of the schema, `[a-z0-9_]`.
+        schema: JSON schema of the answer.
+        parameters: what else goes into the body (`max_completion_tokens`, ...).
+        place_id, variant: whom the ledger charges; not part of the fingerprint.
+    """
+
+    endpoint: str
+    model: str
+    messages: Sequence[Mapping[str, str]]
+    schema_name: str
+    schema: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    place_id: str = ""
+    variant: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hex characters over everything that shapes the answer: server, model, parameters, prompt, schema."""
+        shape = [self.endpoint, self.body()]
+        canonical = json.dumps(shape, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.blake2b(canonical.encode(), digest_size=32).hexdigest()
+
+    def body(self, extra_messages: Sequence[Mapping[str, str]] = (), **changed: Any) -> dict[str, Any]:
+        """The body of the HTTP request; `extra_messages` follow, `changed` replaces parameters."""
+        return {
+            "model": self.model,
+            "messages": [*self.messages, *extra_messages],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": self.schema_name, "strict": True, "schema": self.schema},
+            },
+            **self.parameters,
+            **changed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """What one HTTP call brought: the text, why it ended, and what the server counted."""
+
+    content: str
+    model: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(slots=True)
+class Usage:
+    """What an ask cost, over all its attempts."""
+
+    llm_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+
+    def __iadd__(self, other: "Usage") -> "Usage":
+        self.llm_calls += other.llm_calls
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.cost_usd += other.cost_usd
+        return self
+
+    def add(self, prompt_tokens: int, completion_tokens: int, cost_usd: float) -> None:
+        """Count one more attempt."""
+        self.llm_calls += 1
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        self.cost_usd += cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Checked]):
+    """A checked answer: the value, which model gave it, what was paid now and whether it was known before."""
+
+    value: Checked
+    model: str
+    usage: Usage
+    from_cache: bool
+
+
+class AskFailed(Exception):
+    """A gym got no valid answer. `kind` as in errors.py; `usage` is what the attempts cost."""
+
+    def __init__(self, kind: str, message: str, usage: Usage) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.usage = usage

@@ -1,0 +1,106 @@
+"""Runs asynchronous work in a thread and hands its results to ordinary code, one at a time.
+
+The thread leaves the main one free for signals, for Dagster and for saving while calls are in flight.
+What must not live here: any knowledge of the work.
+"""
+
+import asyncio
+import queue
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Emit = Callable[[Item], Awaitable[None]]
+
+_MOST_WAITING = 8
+"""Results that may wait for the consumer before the work is slowed down: memory stays flat."""
+_END = object()
+
+
+def iterate_in_background(
+    work: Callable[[Emit[Item]], Coroutine[Any, Any, None]],
+    *,
+    on_tick: Callable[[], None] = lambda: None,
+    tick_seconds: float = 1.0,
+) -> Iterator[Item]:
+    """Yield what `work` emits, in the order it comes. An error of `work` is raised here after what it emitted.
+
+    Closing the iterator, or an exception in the consumer (Ctrl-C too), cancels the work and waits for its
+    clean-up.
+
+    Args:
+        work: gets an `emit` to await with each result; runs in an event loop of its own (uvloop where it runs).
+        on_tick: called in the consumer's thread at least once per `tick_seconds` while it waits.
+    """
+    results: queue.Queue[Any] = queue.Queue(maxsize=_MOST_WAITING)
+    thread = _Thread(work, results)
+    thread.start()
+    try:
+        while True:
+            try:
+                result = results.get(timeout=tick_seconds)
+            except queue.Empty:
+                on_tick()
+                continue
+            if result is _END:
+                break
+            yield result
+            on_tick()
+    finally:
+        thread.stop()
+    if thread.error is not None:
+        raise thread.error
+
+
+class _Thread(threading.Thread):
+    def __init__(self, work: Callable[[Emit[Any]], Coroutine[Any, Any, None]], results: "queue.Queue[Any]") -> None:
+        super().__init__(name="gym-enrichment-calls", daemon=True)
+        self.error: Exception | None = None
+        self._work = work
+        self._results = results
+        self._runner = asyncio.Runner(loop_factory=_loop_factory())
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        try:
+            with self._runner:
+                self._runner.run(self._main())
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:
+            self.error = error
+        finally:
+            self._put(_END)
+
+    async def _main(self) -> None:
+        self._task = asyncio.current_task()
+        if self._stopped.is_set():
+            return
+        await self._work(lambda item: asyncio.to_thread(self._put, item))
+
+    def _put(self, item: Any) -> None:
+        """Wait for room, unless nobody takes results any more."""
+        while not self._stopped.is_set():
+            try:
+                self._results.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def stop(self) -> None:
+        """Cancel what is still going on and wait for the thread's end."""
+        self._stopped.set()
+        if self._task is not None and self.is_alive():
+            self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
+        self.join()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop

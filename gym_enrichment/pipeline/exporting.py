@@ -1,0 +1,100 @@
+"""Writes the published table to files: CSV, JSON lines, Parquet, and the JSON that a front end reads.
+
+What must not live here: which rows are published (storage/directory.py).
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from gym_enrichment.storage.directory import stream_directory
+from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.tables import gym_directory
+
+COLUMNS = [column.name for column in gym_directory.columns]
+# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_PARQUET_ROWS = 5_000
+
+Row = Mapping[str, Any]
+
+
+def export_text(database: Database, form: str, output: TextIO) -> int:
+    """Write all published gyms as `csv`, `jsonl` or `ui-json`; returns how many."""
+    writers: dict[str, Callable[[Iterator[Row], TextIO], int]] = {
+        "csv": _write_csv,
+        "jsonl": _write_jsonl,
+        "ui-json": _write_ui_json,
+    }
+    with database.read() as connection:
+        return writers[form](stream_directory(connection), output)
+
+
+def export_parquet(database: Database, path: Path) -> int:
+    """Write all published gyms as one Parquet file; returns how many."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"rating": pa.float64(), "has_women_hours": pa.bool_(), "amenities": pa.list_(pa.string())}
+    moments = {"enriched_at", "published_at"}
+    schema = pa.schema(
+        [(name, pa.timestamp("us", tz="UTC") if name in moments else types.get(name, pa.string())) for name in COLUMNS]
+    )
+    written = 0
+    with database.read() as connection, pq.ParquetWriter(path, schema) as writer:
+        rows: list[Row] = []
+        for row in stream_directory(connection):
+            rows.append(row)
+            if len(rows) == _PARQUET_ROWS:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                written += len(rows)
+                rows = []
+        writer.write_table(pa.Table.from_pylist(rows, schema))
+    return written + len(rows)
+
+
+def _write_csv(rows: Iterator[Row], output: TextIO) -> int:
+    writer = csv.writer(output)
+    writer.writerow(COLUMNS)
+    written = 0
+    for written, row in enumerate(rows, start=1):  # noqa: B007 - the count is the result
+        writer.writerow([_cell(row[name]) for name in COLUMNS])
+    return written
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        value = "; ".join(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return "'" + value
+    return value
+
+
+def _write_jsonl(rows: Iterator[Row], output: TextIO) -> int:
+    written = 0
+    for written, row in enumerate(rows, start=1):  # noqa: B007 - the count is the result
+        output.write(_json(row) + "\n")
+    return written
+
+
+def _write_ui_json(rows: Iterator[Row], output: TextIO) -> int:
+    """One object: `generated_at`, `gyms`, and `filters`, the amenities with how many gyms have each."""
+    filters: Counter[str] = Counter()
+    written = 0
+    output.write('{"generated_at":' + _json(datetime.now(UTC)) + ',"gyms":[')
+    for written, row in enumerate(rows, start=1):
+        output.write(("," if written > 1 else "") + "\n" + _json(row))
+        filters.update(row["amenities"])
+    ranked = [{"amenity": name, "gyms": count} for name, count in sorted(filters.items(), key=lambda f: (-f[1], f[0]))]
+    output.write('\n],"filters":' + _json(ranked) + "}\n")
+    return written
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=lambda moment: moment.isoformat())

@@ -1,0 +1,25 @@
+"""The schedule that notices changed reviews."""
+
+import dagster as dg
+
+from gym_enrichment.jobs import enrich_batches
+from gym_enrichment.partitions import add_missing_keys
+from gym_enrichment.resources import GymPipeline
+from gym_enrichment.storage.batches import batches_changed
+
+
+@dg.schedule(job=enrich_batches, cron_schedule="0 3 * * *")
+def changed_reviews_schedule(
+    context: dg.ScheduleEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Every night, materializes again the batches whose gyms or reviews changed since their bundles were built.
+
+    Only gyms whose prompt changed are asked again: the others' answers come from the cache. The run key names
+    the state of the sources, so each change is requested once, and a later change again.
+    """
+    add_missing_keys(context.instance, gym_pipeline.database)
+    with gym_pipeline.database.read() as connection:
+        changed = batches_changed(connection)[: gym_pipeline.settings.batches_per_tick]
+    if not changed:
+        return dg.SkipReason("no batch has changed reviews")
+    return [dg.RunRequest(run_key=f"changed:{batch}:{state}", partition_key=batch) for batch, state in changed]

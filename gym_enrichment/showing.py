@@ -1,0 +1,117 @@
+"""What `show`, `stats` and the end of `run` print."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gym_enrichment.console import output, print_json, print_table, say
+from gym_enrichment.launching import RunReport
+from gym_enrichment.storage.directory import directory_counts, find_published, first_published
+from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.enrichments import find_enrichments, find_failures
+from gym_enrichment.storage.raw_lookups import find_quarantined, find_review_texts
+from gym_enrichment.storage.statistics import attempts_by_outcome, last_run, run_figures, variant_figures
+
+_GYMS_IN_TABLE = 15
+_QUOTE_CHARACTERS = 200
+
+
+def show_run(database: Database, report: RunReport) -> None:
+    """The published gyms (some of them) and the figures of a run."""
+    with database.read() as connection:
+        rows = first_published(connection, _GYMS_IN_TABLE)
+        published = sum(directory_counts(connection).values())
+    print_table(
+        f"Directory: {len(rows)} of {published} gyms",
+        ["gym", "city", "state", "amenities", "women", "hours", "description"],
+        [
+            [row["name"], row["city"], row["state"], row["amenities"], row["has_women_hours"], row["hours_french"],
+             row["description"]]
+            for row in rows
+        ],
+    )  # fmt: skip
+    print_table("This run", ["", ""], [[name, value] for name, value in report.figures.items()])
+    if report.failures:
+        print_table("Failed", ["gym", "why"], [[f["place_id"], f["error"]] for f in report.failures[:20]])
+
+
+def show_gym(database: Database, place_id: str, as_json: bool) -> bool:
+    """One gym with all that is known; False when there is no such gym."""
+    with database.read() as connection:
+        published = find_published(connection, place_id)
+        if published is None:
+            return False
+        enrichments = find_enrichments(connection, place_id)
+        failures = find_failures(connection, place_id=place_id)
+        texts = find_review_texts(connection, _evidence_ids(enrichments))
+    if as_json:
+        reviews = {"evidence_reviews": texts}
+        print_json(dict(published) | {"enrichments": enrichments, "failures": failures} | reviews)
+        return True
+    print_table(str(published["name"] or place_id), ["", ""], list(published.items()))
+    for enrichment in enrichments:
+        metadata = {name: value for name, value in enrichment.items() if name not in published and name != "evidence"}
+        print_table(f"Enrichment ({enrichment['variant']})", ["", ""], list(metadata.items()))
+        _print_evidence(enrichment["evidence"], texts)
+    for failure in failures:
+        print_table(f"Failure ({failure['variant']})", ["", ""], list(failure.items()))
+    return True
+
+
+def show_quarantine(database: Database, as_json: bool) -> None:
+    """The rows that could not be used, with their source, line and reason."""
+    with database.read() as connection:
+        rows = find_quarantined(connection)
+    if as_json:
+        print_json({"quarantine": rows})
+        return
+    print_table(
+        f"Quarantine: {len(rows)} rows",
+        ["source", "line", "kind", "reason"],
+        [[row["source"], row["line"], row["kind"], row["reason"]] for row in rows],
+    )
+
+
+def show_statistics(database: Database, as_json: bool) -> None:
+    """The figures of the last run, of all time and per variant."""
+    with database.read() as connection:
+        run_id = last_run(connection)
+        found = {
+            "last_run": run_figures(connection, [run_id]) if run_id else None,
+            "all_time": run_figures(connection),
+            "variants": variant_figures(connection),
+            "attempts": attempts_by_outcome(connection),
+            "directory": directory_counts(connection),
+        }
+    if as_json:
+        print_json(found)
+        return
+    if run_id is None:
+        say("nothing was run yet")
+    last = found["last_run"] or {}
+    print_table(
+        "Statistics", ["", "last run", "all time"], [[k, last.get(k), v] for k, v in (found["all_time"] or {}).items()]
+    )
+    print_table("Attempts", ["outcome", "number"], list((found["attempts"] or {}).items()))
+    print_table("Directory", ["state", "gyms"], list((found["directory"] or {}).items()))
+
+
+def _evidence_ids(enrichments: Any) -> list[str]:
+    ids: set[str] = set()
+    for enrichment in enrichments:
+        evidence = enrichment["evidence"]
+        for reviews in [*evidence.get("amenities", {}).values(), evidence.get("has_women_hours", [])]:
+            ids.update(reviews)
+    return sorted(ids)
+
+
+def _print_evidence(evidence: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    claims = dict(evidence.get("amenities", {}))
+    if evidence.get("has_women_hours"):
+        claims["has_women_hours"] = evidence["has_women_hours"]
+    rows = [
+        [claim, review_id, (texts.get(review_id) or "")[:_QUOTE_CHARACTERS].replace("\n", " ")]
+        for claim, review_ids in claims.items()
+        for review_id in review_ids
+    ]
+    print_table("Evidence", ["claim", "review", "text"], rows)
+    output.print()

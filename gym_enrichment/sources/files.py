@@ -1,0 +1,39 @@
+"""Which reader reads a file, by the ending of its name.
+
+What must not live here: the readers (`jsonl`, `delimited`, `parquet`).
+"""
+
+from pathlib import Path
+
+from gym_enrichment.domain.raw_rows import storable
+from gym_enrichment.sources.delimited import Delimited
+from gym_enrichment.sources.errors import SourceError
+from gym_enrichment.sources.jsonl import JsonLines
+from gym_enrichment.sources.parquet import Parquet
+from gym_enrichment.sources.rows import Source
+from gym_enrichment.sources.streams import check_file
+
+READERS: dict[str, type[JsonLines | Delimited | Parquet]] = {
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+    ".csv": Delimited,
+    ".parquet": Parquet,
+}
+
+
+def open_file(spec: str) -> Source:
+    """The source behind a path; known as the path was given.
+
+    Raises:
+        SourceError: no such file, a directory, an unknown ending, or nothing in it.
+    """
+    path, name = Path(spec), storable(spec)
+    ending = path.suffix.lower()
+    if ending == ".gz":
+        ending = Path(path.stem).suffix.lower()
+    reader = READERS.get(ending)
+    check_file(path, name)
+    if reader is None:
+        known = " ".join(READERS)
+        raise SourceError(f"{name}: the ending {ending or '(none)'} is unknown; expected {known}, each also .gz")
+    return reader(path, name)

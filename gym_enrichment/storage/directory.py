@@ -1,0 +1,88 @@
+"""The published table: one row per gym, derived in SQL from gyms, enrichments and failures.
+
+What must not live here: formats of exports (pipeline/exporting.py).
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, case, func, literal, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gym_enrichment.storage.tables import Json, UtcDateTime, batch_members, enrichments, failures, gym_directory, gyms
+
+_FACTS = ("place_id", "name", "address", "city", "country", "phone", "website", "rating")
+_FOUND = ("description", "has_women_hours", "hours_french", "variant", "model", "enriched_at")
+
+
+def publish(connection: Connection, variant: str, batch_id: str | None = None) -> int:
+    """Bring the published rows of one batch, or of every gym, up to date; returns how many changed.
+
+    A gym without an enrichment is published with its facts and a state that says why: pending or failed.
+    Rows that say the same already are not written, so `published_at` is when a row last changed.
+    """
+    published = _published_rows(variant)
+    if batch_id is not None:
+        members = select(batch_members.c.place_id).where(batch_members.c.batch_id == batch_id)
+        published = published.where(gyms.c.place_id.in_(members))
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    columns = [column.name for column in published.selected_columns]
+    statement = dialect.insert(gym_directory).from_select(columns, published)
+    compared = [name for name in columns if name not in {"place_id", "published_at"}]
+    changed = or_(*(gym_directory.c[name].is_distinct_from(statement.excluded[name]) for name in compared))
+    return connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["place_id"],
+            set_={name: statement.excluded[name] for name in [*compared, "published_at"]},
+            where=changed,
+        )
+    ).rowcount
+
+
+def stream_directory(connection: Connection) -> Iterator[Mapping[str, Any]]:
+    """The published rows in the order of their ids, a thousand in memory at a time."""
+    query = select(gym_directory).order_by(gym_directory.c.place_id)
+    for row in connection.execution_options(yield_per=1_000).execute(query):
+        yield dict(row._mapping)
+
+
+def first_published(connection: Connection, most: int) -> list[Mapping[str, Any]]:
+    """Some published rows, the enriched ones first."""
+    enriched_first = case((gym_directory.c.state == "enriched", 0), else_=1)
+    query = select(gym_directory).order_by(enriched_first, gym_directory.c.place_id).limit(most)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def find_published(connection: Connection, place_id: str) -> Mapping[str, Any] | None:
+    """One published row; a gym that was not published yet is shown as it would be."""
+    row = connection.execute(select(gym_directory).where(gym_directory.c.place_id == place_id)).first()
+    row = row or connection.execute(_published_rows("combined").where(gyms.c.place_id == place_id)).first()
+    return dict(row._mapping) if row else None
+
+
+def directory_counts(connection: Connection) -> dict[str, int]:
+    """How many published gyms are in each state."""
+    query = select(gym_directory.c.state, func.count()).group_by(gym_directory.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _published_rows(variant: str) -> Select[Any]:
+    state = case(
+        (enrichments.c.state.is_not(None), enrichments.c.state),
+        (failures.c.place_id.is_not(None), "failed"),
+        else_="pending",
+    )
+    return (
+        select(
+            *(gyms.c[name] for name in _FACTS),
+            state.label("state"),
+            *(enrichments.c[name] for name in _FOUND),
+            func.coalesce(enrichments.c.amenities, literal([], Json)).label("amenities"),
+            literal(datetime.now(UTC), UtcDateTime).label("published_at"),
+        )
+        .outerjoin(enrichments, and_(enrichments.c.place_id == gyms.c.place_id, enrichments.c.variant == variant))
+        .outerjoin(failures, and_(failures.c.place_id == gyms.c.place_id, failures.c.variant == variant))
+        # SQLite needs a WHERE here, or it reads ON CONFLICT as part of the join.
+        .where(gyms.c.place_id != "")
+    )

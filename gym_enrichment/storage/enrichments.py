@@ -1,0 +1,85 @@
+"""Queries for enrichments and failures, written batch by batch and published in the same transaction.
+
+What must not live here: what makes an answer good (domain/, prompts/).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from gym_enrichment.domain.models import EnrichedBatch, Enrichment
+from gym_enrichment.storage.bundles import MissingPartition, lock_batch
+from gym_enrichment.storage.directory import publish
+from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.tables import batch_runs, enrichments, failures
+from gym_enrichment.storage.upsert import upsert
+
+
+def write_enriched_batch(database: Database, batch: EnrichedBatch) -> None:
+    """Save and publish what a run found out of one batch, in one transaction.
+
+    A gym that failed keeps its previous good row; a gym that succeeded loses its old failure.
+    """
+    now = datetime.now(UTC)
+    common = {"batch_id": batch.batch_id, "run_id": batch.run_id}
+    good = [
+        asdict(item) | common | {"enriched_at": now} for item in sorted(batch.enrichments, key=attrgetter("place_id"))
+    ]
+    bad = [asdict(item) | common | {"failed_at": now} for item in sorted(batch.failures, key=attrgetter("place_id"))]
+    run = batch.figures | common | {"variant": batch.variant, "finished_at": now}
+    with database.write() as connection:
+        lock_batch(connection, batch.batch_id)
+        upsert(connection, enrichments, good)
+        _forget_failures(connection, batch)
+        upsert(connection, failures, bad)
+        upsert(connection, batch_runs, [run])
+        publish(connection, batch.variant, batch.batch_id)
+
+
+def read_enrichments(database: Database, batch_id: str, variant: str) -> list[Enrichment]:
+    """The good rows of one batch.
+
+    Raises:
+        MissingPartition: the batch has none.
+    """
+    query = (
+        select(*(enrichments.c[name] for name in Enrichment.__dataclass_fields__))
+        .where(enrichments.c.batch_id == batch_id, enrichments.c.variant == variant)
+        .order_by(enrichments.c.place_id)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    if not rows:
+        raise MissingPartition(f"gym_enrichments has no partition {batch_id}: materialize gym_enrichments for it first")
+    return [Enrichment(**row._mapping) for row in rows]
+
+
+def find_enrichments(connection: Connection, place_id: str) -> Sequence[Mapping[str, Any]]:
+    """Everything known of one gym's enrichments, a row a variant."""
+    query = select(enrichments).where(enrichments.c.place_id == place_id).order_by(enrichments.c.variant)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def find_failures(
+    connection: Connection, *, place_id: str | None = None, run_id: str | None = None
+) -> Sequence[Mapping[str, Any]]:
+    """Gyms whose last run failed: of one gym, of one run, or all."""
+    query = select(failures).order_by(failures.c.batch_id, failures.c.place_id)
+    if place_id is not None:
+        query = query.where(failures.c.place_id == place_id)
+    if run_id is not None:
+        query = query.where(failures.c.run_id == run_id)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _forget_failures(connection: Connection, batch: EnrichedBatch) -> None:
+    connection.execute(
+        delete(failures).where(
+            failures.c.variant == batch.variant,
+            failures.c.place_id.in_([item.place_id for item in batch.enrichments]),
+        )
+    )

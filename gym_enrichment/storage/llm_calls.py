@@ -1,0 +1,70 @@
+"""Queries for what was asked of an LLM: the cache of answers and the ledger of attempts.
+
+What must not live here: when to ask (llm/) and what an answer means (prompts/).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select
+
+from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.tables import ledger, llm_cache
+from gym_enrichment.storage.upsert import upsert
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An answer that was paid for and found valid."""
+
+    fingerprint: str
+    model: str
+    answer: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One attempt at one request. `outcome` is 'ok' or an error kind of llm/errors.py."""
+
+    run_id: str
+    place_id: str
+    variant: str
+    fingerprint: str
+    model: str
+    attempt: int
+    outcome: str
+    http_status: int | None
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    latency_seconds: float
+    started_at: datetime
+
+
+def find_cached(database: Database, fingerprints: Sequence[str], now: datetime) -> dict[str, CachedAnswer]:
+    """The fresh answers among `fingerprints`, in one query."""
+    query = select(llm_cache).where(llm_cache.c.fingerprint.in_(fingerprints), llm_cache.c.expires_at > now)
+    with database.read() as connection:
+        return {row.fingerprint: CachedAnswer(**row._mapping) for row in connection.execute(query)}
+
+
+def save_calls(database: Database, entries: Sequence[LedgerEntry], answers: Sequence[CachedAnswer]) -> None:
+    """Attempts and the answers they brought, in one transaction: what is paid and what is known stay in step."""
+    with database.write() as connection:
+        if entries:
+            connection.execute(insert(ledger), [asdict(entry) for entry in entries])
+        if answers:
+            upsert(connection, llm_cache, [asdict(answer) for answer in answers])
+
+
+def sweep_cache(database: Database, now: datetime) -> int:
+    """Delete expired answers; returns how many."""
+    with database.write() as connection:
+        return connection.execute(delete(llm_cache).where(llm_cache.c.expires_at <= now)).rowcount

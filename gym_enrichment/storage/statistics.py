@@ -1,0 +1,62 @@
+"""Queries that add up what runs did: gyms from batch_runs, calls, tokens and cost from the ledger.
+
+What must not live here: how figures are shown.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, func, select
+
+from gym_enrichment.storage.tables import batch_runs, ledger
+
+_GYM_FIGURES = ("gyms", "enriched", "failed", "skipped", "cache_hits")
+_TOKEN_FIGURES = ("prompt_tokens", "cached_tokens", "completion_tokens")
+
+
+def run_figures(connection: Connection, run_ids: Collection[str] | None = None) -> dict[str, int | float]:
+    """The figures of some runs, or of all time. A gym that was in two runs counts in both."""
+    gyms = select(*(func.coalesce(func.sum(batch_runs.c[name]), 0).label(name) for name in _GYM_FIGURES))
+    calls = select(
+        func.count().label("llm_calls"),
+        *(func.coalesce(func.sum(ledger.c[name]), 0).label(name) for name in _TOKEN_FIGURES),
+        func.coalesce(func.sum(ledger.c.cost_usd), 0.0).label("cost_usd"),
+    )
+    if run_ids is not None:
+        gyms = gyms.where(batch_runs.c.run_id.in_(run_ids))
+        calls = calls.where(ledger.c.run_id.in_(run_ids))
+    found = dict(connection.execute(gyms).one()._mapping) | dict(connection.execute(calls).one()._mapping)
+    return {name: float(value) if name == "cost_usd" else int(value) for name, value in found.items()}
+
+
+def last_run(connection: Connection) -> str | None:
+    """The run whose newest batch or call is the newest of all; None before the first."""
+    newest = connection.execute(
+        select(ledger.c.run_id, ledger.c.started_at).order_by(ledger.c.started_at.desc()).limit(1)
+    ).first()
+    finished = connection.execute(
+        select(batch_runs.c.run_id, batch_runs.c.finished_at).order_by(batch_runs.c.finished_at.desc()).limit(1)
+    ).first()
+    if newest is None or finished is None:
+        found = newest or finished
+        return str(found[0]) if found else None
+    return str(finished[0] if finished[1] >= newest[1] else newest[0])
+
+
+def variant_figures(connection: Connection) -> dict[str, dict[str, int | float]]:
+    """Attempts, tokens and cost of all time, per variant."""
+    query = select(
+        ledger.c.variant,
+        func.count().label("llm_calls"),
+        *(func.sum(ledger.c[name]).label(name) for name in _TOKEN_FIGURES),
+        func.sum(ledger.c.cost_usd).label("cost_usd"),
+    ).group_by(ledger.c.variant)
+    return {
+        row.variant: {name: value for name, value in row._mapping.items() if name != "variant"}
+        for row in connection.execute(query)
+    }
+
+
+def attempts_by_outcome(connection: Connection) -> dict[str, int]:
+    """Attempts of all time by outcome: 'ok' and each kind of error."""
+    query = select(ledger.c.outcome, func.count()).group_by(ledger.c.outcome)
+    return {row[0]: row[1] for row in connection.execute(query)}
