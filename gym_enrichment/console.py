@@ -41,7 +41,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 def say(message: str) -> None:
     """A line for people, on standard error so that `--json` stays one object."""
-    errors.print(Text(message))
+    errors.print(Text(message), soft_wrap=True)
 
 
 @contextmanager
@@ -71,12 +71,13 @@ def progress_bar(total: int) -> Iterator[Callable[[RunProgress], None]]:
 
 
 def _plain_lines(total: int) -> Callable[[RunProgress], None]:
-    last = time.monotonic()
+    last = 0.0
 
     def update(progress: RunProgress) -> None:
         nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
+        now = time.monotonic()
+        if now - max(last, progress.started) >= _SECONDS_BETWEEN_LINES:
+            last = now
             say(f"{progress.line()}, {max(0, total - progress.done)} to go")
 
     return update

@@ -1,7 +1,6 @@
 """review_bundles: what the LLM will read, a partition a batch."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -13,8 +12,25 @@ from gym_enrichment.pipeline.bundling import build_bundles
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage import tables
 
-# Read by the IO manager while it writes: memory holds one batch, however many there are.
-BundleStream = Iterable[tuple[str, list[Bundle]]]
+
+class BuiltBundles:
+    """Bundles that are built while the IO manager writes them, so that memory holds one batch."""
+
+    def __init__(self, context: dg.AssetExecutionContext, batches: Iterator[tuple[str, list[Bundle]]]) -> None:
+        self._context = context
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[tuple[str, list[Bundle]]]:
+        for batch_id, bundles in self._batches:
+            yield batch_id, bundles
+            figures = {
+                "dagster/row_count": len(bundles),
+                "reviews": sum(bundle.reviews_total for bundle in bundles),
+                "reviews_with_text": sum(bundle.reviews_with_text for bundle in bundles),
+                "reviews_selected": sum(len(bundle.reviews) for bundle in bundles),
+                "review_tokens": sum(bundle.review_tokens for bundle in bundles),
+            }
+            self._context.add_asset_metadata(figures, partition_key=batch_id)
 
 
 @dg.asset(
@@ -22,28 +38,12 @@ BundleStream = Iterable[tuple[str, list[Bundle]]]
     partitions_def=gym_batches,
     backfill_policy=backfill_policy(),
     io_manager_key="bundle_io",
-    dagster_type=dg.Any,
     group_name="enrichment",
     kinds={"table"},
     owners=["team:directory"],
     metadata=column_schema(tables.bundles),
 )
-def review_bundles(context: dg.AssetExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]) -> Any:
+def review_bundles(context: dg.AssetExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]) -> BuiltBundles:
     """Each gym's facts and selected reviews, ready for a prompt; one reviews query for all batches of a run."""
-    built = build_bundles(gym_pipeline.database, context.partition_keys, gym_pipeline.settings.token_budget)
-    return _described(context, built)
-
-
-def _described(context: dg.AssetExecutionContext, built: BundleStream) -> Iterator[tuple[str, list[Bundle]]]:
-    for batch_id, bundles in built:
-        yield batch_id, bundles
-        context.add_asset_metadata(
-            {
-                "dagster/row_count": len(bundles),
-                "reviews": sum(bundle.reviews_total for bundle in bundles),
-                "reviews_with_text": sum(bundle.reviews_with_text for bundle in bundles),
-                "reviews_selected": sum(len(bundle.reviews) for bundle in bundles),
-                "review_tokens": sum(bundle.review_tokens for bundle in bundles),
-            },
-            partition_key=batch_id,
-        )
+    settings = gym_pipeline.settings
+    return BuiltBundles(context, build_bundles(settings.database, context.partition_keys, settings.token_budget))

@@ -49,12 +49,13 @@ def gym_enrichments(
 
 
 def _log_now_and_then(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
-    last = time.monotonic()
+    last = 0.0
 
     def log(progress: Progress) -> None:
         nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LOGS:
-            last = time.monotonic()
+        now = time.monotonic()
+        if now - max(last, progress.started) >= _SECONDS_BETWEEN_LOGS:
+            last = now
             context.log.info(progress.line())
 
     return log

@@ -58,10 +58,13 @@ def looks_french(text: str) -> bool:
     return french >= 2 and french > other
 
 
-def broken_description_rules(description: str) -> list[str]:
-    """Reasons why `description` cannot be published; empty when it can."""
+def broken_description_rules(description: str, gym_name: str = "") -> list[str]:
+    """Reasons why `description` cannot be published; empty when it can.
+
+    `gym_name` may hold full stops of its own ("Club F. C. Nord") that end no sentence.
+    """
     reasons = []
-    sentences = count_sentences(description)
+    sentences = count_sentences(description.replace(gym_name, "X") if gym_name else description)
     fewest, most = DESCRIPTION_SENTENCES
     if not fewest <= sentences <= most:
         reasons.append(f"description has {sentences} sentences, it must have {fewest} or {most}")

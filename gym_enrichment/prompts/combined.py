@@ -101,8 +101,8 @@ def render(bundle: Bundle) -> list[dict[str, str]]:
     return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": user}]
 
 
-def check(text: str, reviews_sent: int) -> CombinedAnswer:
-    """The answer in `text`, if it keeps every rule; review numbers that were not sent are dropped.
+def check(text: str, bundle: Bundle) -> CombinedAnswer:
+    """The answer about `bundle` in `text`, if it keeps every rule; review numbers that were not sent are dropped.
 
     Raises:
         AnswerRejected: not JSON, not of the schema, or against a rule; says all that is wrong at once.
@@ -111,12 +111,13 @@ def check(text: str, reviews_sent: int) -> CombinedAnswer:
         answer = CombinedAnswer.model_validate_json(text)
     except ValidationError as error:
         raise AnswerRejected([_schema_reason(dict(problem)) for problem in error.errors()[:5]]) from None
+    reviews_sent = len(bundle.reviews)
     answer.women_hours_reviews = _sent(answer.women_hours_reviews, lowest=0, highest=reviews_sent)
     answer.amenities = _distinct(answer.amenities)
     for claim in answer.amenities:
         claim.reviews = _sent(claim.reviews, lowest=1, highest=reviews_sent)
     reasons = [
-        *broken_description_rules(answer.description),
+        *broken_description_rules(answer.description, str(bundle.gym.get("name") or "")),
         *broken_amenity_rules([claim.name for claim in answer.amenities]),
         *broken_women_rules(answer.has_women_hours, answer.women_hours_reviews),
         *broken_hours_rules(answer.hours_french),

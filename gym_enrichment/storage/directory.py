@@ -61,6 +61,12 @@ def find_published(connection: Connection, place_id: str) -> Mapping[str, Any] |
     return dict(row._mapping) if row else None
 
 
+def unpublished_gyms(connection: Connection) -> int:
+    """How many gyms have no published row."""
+    missing = select(func.count()).select_from(gyms.outerjoin(gym_directory)).where(gym_directory.c.place_id.is_(None))
+    return int(connection.execute(missing).scalar_one())
+
+
 def directory_counts(connection: Connection) -> dict[str, int]:
     """How many published gyms are in each state."""
     query = select(gym_directory.c.state, func.count()).group_by(gym_directory.c.state)

@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from gym_enrichment.domain.amenities import Amenity, Vocabulary
-from gym_enrichment.domain.hours import HoursError, Week, french_lines, french_sentence, parse_hours
+from gym_enrichment.domain.hours import NOT_STATED, HoursError, Week, french_lines, french_sentence, parse_hours
 from gym_enrichment.domain.women import women_only_name, women_only_statements, women_only_verdict
 
-NO_HOURS = "Non communiqué"
 MAX_AMENITIES = 10
 MAX_REVIEWS_CITED = 5
 _MAX_DESCRIPTION = 600
@@ -41,7 +40,7 @@ def answer(gym: Mapping[str, object], reviews: Mapping[str, str]) -> dict[str, o
         "amenities": [{"name": amenity.label, "reviews": numbers[:MAX_REVIEWS_CITED]} for amenity, numbers in support],
         "has_women_hours": bool(women_reviews),
         "women_hours_reviews": women_reviews,
-        "hours_french": ("; ".join(french_lines(week)) if week is not None else "") or NO_HOURS,
+        "hours_french": ("; ".join(french_lines(week)) if week is not None else "") or NOT_STATED,
     }
 
 

@@ -54,7 +54,7 @@ class CombinedVariant:
             RunStopped: no gym can have one.
         """
         request = self.request(bundle)
-        answer = await gateway.ask(request, partial(prompt.check, reviews_sent=len(bundle.reviews)))
+        answer = await gateway.ask(request, partial(prompt.check, bundle=bundle))
         found = answer.value
         return Enrichment(
             place_id=bundle.place_id,

@@ -13,7 +13,6 @@ from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymF
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.gateway import Gateway, GatewayStats
 from gym_enrichment.llm.requests import AskFailed, Usage
-from gym_enrichment.llm.transport import OpenAITransport
 from gym_enrichment.pipeline.background import Emit, iterate_in_background
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
 from gym_enrichment.settings import Settings
@@ -88,6 +87,8 @@ class _Run:
 
     async def work(self, emit: Emit[EnrichedBatch]) -> None:
         """Begin gyms as fast as the window allows until the batches are used up."""
+        from gym_enrichment.llm.openai_transport import OpenAITransport  # a second of import, for those who call
+
         settings, endpoint = self._enricher.settings, self._enricher.endpoint
         gateway = Gateway(
             OpenAITransport(endpoint.api_key.get_secret_value(), endpoint.base_url, settings.timeout_seconds),

@@ -1,12 +1,11 @@
 """What the offline engine answers: only what was found, in honest French, in the agreed shape, quickly."""
 
 import re
-import time
 from typing import Any
 
 import pytest
 
-from gym_enrichment.llm.offline.engine import NO_HOURS, answer
+from gym_enrichment.llm.offline.engine import NOT_STATED, answer
 
 WEEK = [f"{day}: 08:00 – 22:00" for day in ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")]
 GYM = {"name": "Salle Atlas", "city": "Oran", "hours": WEEK}
@@ -60,7 +59,7 @@ def test_women_only_hours_name_their_reviews_and_the_name_counts_as_zero() -> No
 @pytest.mark.parametrize("hours", [None, [], ["on verra bien"], 12, "lundi"])
 def test_hours_that_cannot_be_read_are_said_to_be_unknown(hours: object) -> None:
     result = answer({"name": "Fit", "city": "Oran", "hours": hours}, {})
-    assert result["hours_french"] == NO_HOURS
+    assert result["hours_french"] == NOT_STATED
     assert "ne sont pas communiqués" in str(result["description"])
 
 
@@ -111,22 +110,7 @@ def test_the_same_question_has_the_same_answer() -> None:
     assert answer(GYM, REVIEWS) == answer(GYM, dict(reversed(REVIEWS.items())))
 
 
-def test_thirty_hostile_reviews_take_bounded_time() -> None:
-    reviews = {str(n): "no women only pool, " * 5_000 for n in range(1, 31)}
-    started = time.process_time()
-    answer(GYM, reviews)
-    assert time.process_time() - started < 5
-
-
-def test_thirty_usual_reviews_take_milliseconds() -> None:
-    review = (
-        "Nice gym with plenty of machines and friendly staff, the showers were a bit cold. Ladies area upstairs. " * 2
-    )
-    reviews = {str(n): review for n in range(1, 31)}
-    answer(GYM, reviews)
-    took = []
-    for _ in range(5):
-        started = time.process_time()
-        answer(GYM, reviews)
-        took.append(time.process_time() - started)
-    assert min(took) < 0.02  # a few ms here; the bound leaves room for a slow machine
+def test_only_the_beginning_of_an_endless_review_is_read() -> None:
+    endless = "une phrase sans rien. " * 5_000
+    assert answer(GYM, {"1": "Il y a un sauna. " + endless})["amenities"]
+    assert not answer(GYM, {"1": endless + "Il y a un sauna."})["amenities"]
