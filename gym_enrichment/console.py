@@ -20,7 +20,10 @@ from gym_enrichment.pipeline.enriching.enricher import Progress as RunProgress
 
 _SECONDS_BETWEEN_LINES = 5.0
 
-output = Console(highlight=False)
+# A pipe has no width of its own; a table of 80 columns would be all line breaks.
+_PIPE_WIDTH = None if sys.stdout.isatty() else 150
+
+output = Console(highlight=False, width=_PIPE_WIDTH)
 errors = Console(stderr=True, highlight=False)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gym_enrichment.console import output, print_json, print_table, say
+from gym_enrichment.domain.hours import HoursError, french_sentence, parse_hours, split_hours_text
 from gym_enrichment.launching import RunReport
 from gym_enrichment.storage.directory import directory_counts, find_published, first_published
 from gym_enrichment.storage.engine import Database
@@ -11,7 +12,7 @@ from gym_enrichment.storage.enrichments import find_enrichments, find_failures
 from gym_enrichment.storage.raw_lookups import find_quarantined, find_review_texts
 from gym_enrichment.storage.statistics import attempts_by_outcome, last_run, run_figures, variant_figures
 
-_GYMS_IN_TABLE = 15
+_GYMS_IN_TABLE = 12
 _QUOTE_CHARACTERS = 200
 
 
@@ -22,13 +23,18 @@ def show_run(database: Database, report: RunReport) -> None:
         published = sum(directory_counts(connection).values())
     print_table(
         f"Directory: {len(rows)} of {published} gyms",
-        ["gym", "city", "state", "amenities", "women", "hours", "description"],
+        ["gym", "description", "amenities", "women-only", "hours"],
         [
-            [row["name"], row["city"], row["state"], row["amenities"], row["has_women_hours"], row["hours_french"],
-             row["description"]]
+            [
+                f"{row['name'] or row['place_id']}\n{row['city'] or ''}",
+                row["description"] or row["state"],
+                row["amenities"],
+                row["has_women_hours"],
+                _short_hours(row["hours_french"]),
+            ]
             for row in rows
         ],
-    )  # fmt: skip
+    )
     print_table("This run", ["", ""], [[name, value] for name, value in report.figures.items()])
     if report.failures:
         print_table("Failed", ["gym", "why"], [[f["place_id"], f["error"]] for f in report.failures[:20]])
@@ -93,6 +99,14 @@ def show_statistics(database: Database, as_json: bool) -> None:
     )
     print_table("Attempts", ["outcome", "number"], list((found["attempts"] or {}).items()))
     print_table("Directory", ["state", "gyms"], list((found["directory"] or {}).items()))
+
+
+def _short_hours(hours_french: str | None) -> str | None:
+    """One sentence for the seven lines, where they can be read."""
+    try:
+        return french_sentence(parse_hours(split_hours_text(hours_french or ""))) or hours_french
+    except HoursError:
+        return hours_french
 
 
 def _evidence_ids(enrichments: Any) -> list[str]:

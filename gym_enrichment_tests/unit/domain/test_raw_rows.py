@@ -48,12 +48,16 @@ def test_the_longest_ids_are_those_of_the_tables() -> None:
     assert reviews.c.language.type.length == raw_values.LANGUAGE_LENGTH
 
 
-@pytest.mark.parametrize(("value", "kept"), [(" ChIJ ", "ChIJ"), (17, "17"), ("'; DROP TABLE gyms;--", None), ("é", "é")])
+@pytest.mark.parametrize(
+    ("value", "kept"), [(" ChIJ ", "ChIJ"), (17, "17"), ("'; DROP TABLE gyms;--", None), ("é", "é")]
+)
 def test_a_place_id_is_stripped_text(value: Any, kept: str | None) -> None:
     assert gym_from_row({"place_id": value}).place_id == (kept or value)
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", True, 1.5, ["a"], {"a": 1}, "a\x00b", "a\nb", "\ud800", "x" * 257, 10**400])
+@pytest.mark.parametrize(
+    "value", [None, "", "  ", True, 1.5, ["a"], {"a": 1}, "a\x00b", "a\nb", "\ud800", "x" * 257, 10**400]
+)
 def test_a_place_id_that_cannot_be_an_id_is_refused_by_name(value: Any) -> None:
     reason = gym_reason(place_id=value)
     assert reason.startswith("place_id: ")
@@ -70,7 +74,8 @@ def test_a_rating_is_a_number_from_nought_to_five(value: Any, kept: float | None
 
 
 @pytest.mark.parametrize(
-    "value", [-1, 6, 5.01, float("nan"), float("inf"), "nan", "Infinity", "good", "1_0", True, False, [4], {}, "-1", 10**400]
+    "value",
+    [-1, 6, 5.01, float("nan"), float("inf"), "nan", "Infinity", "good", "1_0", True, False, [4], {}, "-1", 10**400],
 )
 def test_any_other_rating_is_refused_by_name(value: Any) -> None:
     assert reason_of(rating=value).startswith("rating: ")
@@ -181,7 +186,9 @@ def test_labels_of_a_gym_must_be_text(column: str, value: Any) -> None:
     assert gym_reason(**{column: value}).startswith(f"{column}: ")
 
 
-@pytest.mark.parametrize(("value", "kept"), [(33612345678, "33612345678"), (3361.0, "3361"), ("+33 6", "+33 6"), ("", None)])
+@pytest.mark.parametrize(
+    ("value", "kept"), [(33612345678, "33612345678"), (3361.0, "3361"), ("+33 6", "+33 6"), ("", None)]
+)
 def test_a_phone_may_be_a_number(value: Any, kept: str | None) -> None:
     assert gym_from_row({"place_id": "p", "phone": value}).phone == kept
 

@@ -1,0 +1,34 @@
+# Everything is set up here: `make demo` and `make test` on a fresh machine need Python 3.11 or newer, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export GYM_HOME ?= $(CURDIR)/.gym
+READY := $(VENV)/.ready
+
+.PHONY: demo test check ui install clean
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(READY)  ## the whole main job on the sample, offline, no key
+	$(BIN)/gym-enrichment demo
+
+test: $(READY)  ## every test; nothing but this folder and loopback is touched
+	$(BIN)/python -m pytest -n 2
+
+check: $(READY)  ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance below GYM_HOME
+	$(BIN)/gym-enrichment ui
+
+clean:
+	rm -rf $(VENV) .gym
