@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export GYM_HOME ?= $(CURDIR)/.gym
+export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 
 .PHONY: demo test check ui install clean
@@ -28,7 +29,9 @@ check: $(READY)  ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance below GYM_HOME
-	$(BIN)/gym-enrichment ui
+	mkdir -p "$(DAGSTER_HOME)"
+	test -f "$(DAGSTER_HOME)/dagster.yaml" || cp gym_enrichment/dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
+	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 clean:
 	rm -rf $(VENV) .gym

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
 import dagster as dg
@@ -20,11 +21,6 @@ from gym_enrichment.settings import Settings
 from gym_enrichment.storage.enrichments import find_failures
 from gym_enrichment.storage.statistics import run_figures
 
-DAGSTER_YAML = """\
-# Made by gym-enrichment, once; change it as you like.
-telemetry:
-  enabled: false
-"""
 # The tags that make one run of a range of partitions (Dagster's docs, "Passing a partition range").
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
@@ -53,7 +49,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     configuration = home / "dagster.yaml"
     if not configuration.exists():
-        configuration.write_text(DAGSTER_YAML, encoding="utf-8")
+        configuration.write_bytes((files("gym_enrichment") / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield instance
 

@@ -21,6 +21,9 @@ def show_run(database: Database, report: RunReport) -> None:
     with database.read() as connection:
         rows = first_published(connection, _GYMS_IN_TABLE)
         published = sum(directory_counts(connection).values())
+    print_table("This run", ["", ""], [[name, value] for name, value in report.figures.items()])
+    if report.failures:
+        print_table("Failed", ["gym", "why"], [[f["place_id"], f["error"]] for f in report.failures[:20]])
     print_table(
         f"Directory: {len(rows)} of {published} gyms",
         ["gym", "description", "amenities", "women-only", "hours"],
@@ -35,9 +38,6 @@ def show_run(database: Database, report: RunReport) -> None:
             for row in rows
         ],
     )
-    print_table("This run", ["", ""], [[name, value] for name, value in report.figures.items()])
-    if report.failures:
-        print_table("Failed", ["gym", "why"], [[f["place_id"], f["error"]] for f in report.failures[:20]])
 
 
 def show_gym(database: Database, place_id: str, as_json: bool) -> bool:

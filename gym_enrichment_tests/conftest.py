@@ -125,3 +125,10 @@ def database(request: pytest.FixtureRequest) -> Database:
     """An empty database with our schema, of both kinds in turn."""
     found: Database = request.getfixturevalue(f"{request.param}_database")
     return found
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With GYM_TESTS_FORBID_SKIPS (CI sets it), a skipped test fails the run: its part must be there."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("GYM_TESTS_FORBID_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

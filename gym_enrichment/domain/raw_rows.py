@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from gym_enrichment.domain.hashing import content_hash
@@ -174,17 +175,22 @@ def gym_hash(gym: Gym) -> str:
 
 
 def review_hash(review: Review) -> str:
-    """The content hash of everything a review's source said; the id is the key, not content."""
-    return content_hash(
-        [
-            review.place_id,
-            review.text,
-            review.rating,
-            review.published_at,
-            review.published_raw,
-            review.language,
-        ]
+    """The content hash of everything a review's source said; the id is the key, not content.
+
+    Spelled by hand, not as JSON: this runs for every row of millions, and JSON takes five times as long. No
+    value holds a NUL (`check_storable`), so NUL separates them; `=` tells empty from missing.
+    """
+    moment = review.published_at
+    values = (
+        review.place_id,
+        review.text,
+        None if review.rating is None else repr(review.rating),
+        None if moment is None else moment.isoformat(),
+        review.published_raw,
+        review.language,
     )
+    spelled = "\x00".join(["" if value is None else "=" + value for value in values])
+    return blake2b(spelled.encode(), digest_size=16).hexdigest()
 
 
 def row_text(value: Any) -> str:

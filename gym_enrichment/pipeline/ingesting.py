@@ -17,7 +17,7 @@ from gym_enrichment.sources import Kind, RawRow, Source, SourceError, open_sourc
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.raw import BadRow, Upserted, replace_quarantine, upsert_gyms, upsert_reviews
 
-ROWS_PER_CHUNK = 5_000
+ROWS_PER_CHUNK = 4_000
 """Rows of a transaction: large enough that commits do not count, small enough for any memory."""
 
 Progress = Callable[[Kind, str, int], None]
@@ -162,20 +162,21 @@ class _KindOfSource:
     def _save(self, items: Sequence[_Item]) -> list[BadRow]:
         """Write a chunk and count it; returns what belongs into quarantine."""
         bad = [item.bad(item.reason) for item in items if item.value is None]
-        first: dict[str, tuple[_Item, Any, str]] = {}
-        for item in items:
-            if item.value is None:
-                continue
-            key, hashed = _key_and_hash(item.value)
-            earlier = first.setdefault(key, (item, item.value, hashed))
-            if earlier[0] is not item:
-                if earlier[2] == hashed:
-                    self.counts.unchanged += 1
-                else:
-                    bad.append(item.bad(self._duplicate))
-        for key in self.seen.contradictions([(key, hashed) for key, (_, _, hashed) in first.items()]):
-            bad.append(first.pop(key)[0].bad(self._duplicate))
-        bad += self._upsert(first)
+        good = [(item, item.value, *_key_and_hash(item.value)) for item in items if item.value is not None]
+        # The first row of an id is the truth: of this chunk, or of an earlier one.
+        truth: dict[str, str] = {}
+        for _, _, key, hashed in good:
+            truth.setdefault(key, hashed)
+        truth |= self.seen.said_before(truth)
+        rows: dict[str, tuple[_Item, Any, str]] = {}
+        for item, value, key, hashed in good:
+            if hashed != truth[key]:
+                bad.append(item.bad(self._duplicate))
+            elif key in rows:
+                self.counts.unchanged += 1
+            else:
+                rows[key] = (item, value, hashed)
+        bad += self._upsert(rows)
         self.counts.quarantined += len(bad)
         return bad
 

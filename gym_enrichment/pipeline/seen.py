@@ -5,11 +5,11 @@ What must not live here: anything that outlives the ingest.
 
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-_CACHE_KIB = 32 * 1024
+_CACHE_KIB = 16 * 1024
 
 
 class Seen:
@@ -31,16 +31,16 @@ class Seen:
         self._connection.close()
         self._folder.cleanup()
 
-    def contradictions(self, rows: Sequence[tuple[str, str]]) -> set[str]:
-        """Remember ids with their hashes, no id twice; returns the ids that said something else before."""
+    def said_before(self, rows: Mapping[str, str]) -> dict[str, str]:
+        """Remember ids with their hashes; returns the earlier hashes of ids that said something else before."""
         inserted = self._connection.executemany(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?)", [(key, bytes.fromhex(hashed)) for key, hashed in rows]
+            "INSERT OR IGNORE INTO seen VALUES (?, ?)", [(key, bytes.fromhex(hashed)) for key, hashed in rows.items()]
         ).rowcount
         if inserted == len(rows):
-            return set()
-        return {key for key, hashed in rows if self._hash_of(key) != bytes.fromhex(hashed)}
+            return {}
+        first = {key: self._hash_of(key) for key in rows}
+        return {key: hashed for key, hashed in first.items() if hashed != rows[key]}
 
-    def _hash_of(self, key: str) -> bytes:
+    def _hash_of(self, key: str) -> str:
         (found,) = self._connection.execute("SELECT hash FROM seen WHERE id = ?", (key,)).fetchone()
-        assert isinstance(found, bytes)
-        return found
+        return bytes(found).hex()

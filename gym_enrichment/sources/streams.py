@@ -34,7 +34,7 @@ class _Utf16AsUtf8(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while not self._ready:
-            block = self._inner.read(_BLOCK)
+            block = cast(io.BufferedReader, self._inner).read1(_BLOCK)
             self._ready = self._decoder.decode(block, not block).encode("utf-8", "surrogatepass")
             if not block:
                 break
@@ -76,7 +76,8 @@ def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
         raise SourceError(f"{name}: cannot be opened: {_why(error)}") from error
     with plain:
         if path.suffix.lower() == ".gz":
-            yield cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=plain), _BLOCK))
+            # No larger buffer around it: filling that would lose what can still be read before a cut.
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=plain))
         else:
             yield cast(BinaryIO, plain)
 
@@ -90,7 +91,7 @@ def open_text_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
     """
     with open_bytes(path, name) as stream:
         try:
-            # A BufferedReader's peek does not move; every stream of open_bytes is one.
+            # Peeking does not move; files and GzipFile can both do it.
             head = cast(io.BufferedReader, stream).peek(4)[:4]
             if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 stream = cast(BinaryIO, io.BufferedReader(_Utf16AsUtf8(stream), _BLOCK))

@@ -18,6 +18,8 @@ from gym_enrichment.storage.tables import gyms, quarantine, reviews
 _IDS_PER_SELECT = 10_000
 """SQLite binds at most 32,766 values in a statement."""
 _SQLITE_CACHE_KIB = 64 * 1024
+_WAL_PAGES = 16 * 1024
+"""64 MB of log between checkpoints; with the default of 4 MB every chunk would wait for one."""
 
 
 @dataclass(slots=True)
@@ -198,6 +200,7 @@ def _upsert(
     if connection.dialect.name == "sqlite":
         # Ids come in no order: with SQLite's 2 MB of cache every chunk would write its pages several times.
         connection.exec_driver_sql(f"PRAGMA cache_size=-{_SQLITE_CACHE_KIB}")
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
     statement = insert.on_conflict_do_update(index_elements=[key], set_=replaced, where=differs).returning(key)
     return set(connection.execute(statement, values).scalars())
 
