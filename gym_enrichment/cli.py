@@ -6,14 +6,18 @@ standard error everything else.
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from gym_enrichment.settings import LlmChoice, Settings, SettingsError, load_settings
 from gym_enrichment.storage.engine import DatabaseError
+
+if TYPE_CHECKING:
+    from gym_enrichment.pipeline.ingesting import IngestReport
 
 SOME_FAILED = 1
 WRONG_USE = 2
@@ -49,15 +53,13 @@ def main() -> None:
 )
 def demo(as_json: bool, home: Path | None) -> None:
     """The whole main job on the sample that ships with the package: offline, no key."""
-    from gym_enrichment.pipeline.ingesting import ingest as ingest_sources
-
     home = home or load_settings().home / "demo"
     settings = load_settings(
         GYM_HOME=home, GYM_LLM=LlmChoice.OFFLINE, GYM_DATABASE_URL=f"sqlite:///{home.absolute() / 'gym.db'}"
     )
     settings.database.migrate()
     with as_file(files("gym_enrichment") / "sample") as sample:
-        ingest_sources(settings.database, [str(sample / "gyms.jsonl"), str(sample / "reviews.jsonl")])
+        _ingest(settings, [str(sample / "gyms.jsonl"), str(sample / "reviews.jsonl")])
     _run(settings, as_json=as_json, limit=None, batches=None)
 
 
@@ -67,9 +69,8 @@ def demo(as_json: bool, home: Path | None) -> None:
 def ingest(sources: tuple[str, ...], as_json: bool) -> None:
     """Take in gyms and reviews: files (.jsonl .csv .parquet, also .gz), Google Places details, a database URL."""
     from gym_enrichment.console import print_json, print_table, say
-    from gym_enrichment.pipeline.ingesting import ingest as ingest_sources
 
-    report = ingest_sources(load_settings().database, sources)
+    report = _ingest(load_settings(), sources)
     counts = report.as_dict()
     if as_json:
         print_json(counts | ({"errors": report.errors} if report.errors else {}))
@@ -188,6 +189,15 @@ def doctor(migrate: bool, as_json: bool) -> None:
         print_table("gym-enrichment doctor", ["", "check", "found", "how to mend it"], rows)
     if not all(finding.ok for finding in findings):
         sys.exit(WRONG_USE)
+
+
+def _ingest(settings: Settings, sources: Sequence[str]) -> "IngestReport":
+    from gym_enrichment.launching import report_ingest
+    from gym_enrichment.pipeline.ingesting import ingest as ingest_sources
+
+    report = ingest_sources(settings.database, sources)
+    report_ingest(settings, report)
+    return report
 
 
 def _run(settings: Settings, *, as_json: bool, limit: int | None, batches: list[str] | None) -> None:

@@ -13,14 +13,18 @@ from typing import Any
 import dagster as dg
 
 from gym_enrichment.assets.outcomes import FAILED_PARTITIONS, STOPPED
+from gym_enrichment.assets.raw import ingest_metadata, raw_gyms, raw_reviews
 from gym_enrichment.definitions import build_definitions
 from gym_enrichment.partitions import add_missing_keys, gym_batches
 from gym_enrichment.pipeline.enriching.enricher import Progress
+from gym_enrichment.pipeline.ingesting import IngestReport
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.settings import Settings
+from gym_enrichment.sources import Kind
 from gym_enrichment.storage.enrichments import find_failures
 from gym_enrichment.storage.statistics import run_figures
 
+_RAW_ASSETS: tuple[tuple[dg.AssetsDefinition, Kind], ...] = ((raw_gyms, "gyms"), (raw_reviews, "reviews"))
 # The tags that make one run of a range of partitions (Dagster's docs, "Passing a partition range").
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
@@ -52,6 +56,14 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         configuration.write_bytes((files("gym_enrichment") / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield instance
+
+
+def report_ingest(settings: Settings, report: IngestReport) -> None:
+    """Let Dagster know what an ingest outside of it wrote, so that its UI shows the raw assets as they are."""
+    with open_instance(settings) as instance:
+        for asset, kind in _RAW_ASSETS:
+            metadata = ingest_metadata(settings.database, report, kind)
+            instance.report_runless_asset_event(dg.AssetMaterialization(asset.key, metadata=metadata))
 
 
 def run_batches(

@@ -1,13 +1,13 @@
 """raw_gyms and raw_reviews: what ingestion wrote."""
 
-from typing import Literal
-
 import dagster as dg
 
 from gym_enrichment.assets.column_schema import column_schema
 from gym_enrichment.pipeline.ingesting import IngestReport, ingest
 from gym_enrichment.resources import GymPipeline
+from gym_enrichment.sources import Kind
 from gym_enrichment.storage import tables
+from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.raw import quarantine_counts, raw_counts
 
 
@@ -34,18 +34,19 @@ def raw_reviews(
 
 
 def _ingest_configured(
-    context: dg.AssetExecutionContext, gym_pipeline: GymPipeline, kind: Literal["gyms", "reviews"]
+    context: dg.AssetExecutionContext, gym_pipeline: GymPipeline, kind: Kind
 ) -> dg.MaterializeResult[None]:
     report = ingest(gym_pipeline.database, gym_pipeline.settings.sources, kinds=(kind,))
     for error in report.errors:
         context.log.error(error)
     if report.errors:
         raise dg.Failure(f"GYM_SOURCES: {'; '.join(report.errors)}", allow_retries=False)
-    return dg.MaterializeResult(metadata=_metadata(gym_pipeline, report, kind))
+    return dg.MaterializeResult(metadata=ingest_metadata(gym_pipeline.database, report, kind))
 
 
-def _metadata(gym_pipeline: GymPipeline, report: IngestReport, kind: Literal["gyms", "reviews"]) -> dict[str, int]:
-    with gym_pipeline.database.read() as connection:
+def ingest_metadata(database: Database, report: IngestReport, kind: Kind) -> dict[str, int]:
+    """What the events of raw_gyms and raw_reviews say: rows stored and quarantined, rows new and updated now."""
+    with database.read() as connection:
         rows, quarantined = raw_counts(connection)[kind], quarantine_counts(connection)[kind]
     written = report.as_dict()[kind]
     return {"dagster/row_count": rows, "quarantined": quarantined, "new": written["new"], "updated": written["updated"]}

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gym_enrichment.storage.tables import Json, UtcDateTime, batch_members, enrichments, failures, gym_directory, gyms
+from gym_enrichment.storage.upsert import dialect_insert
 
 _FACTS = ("place_id", "name", "address", "city", "country", "phone", "website", "rating")
 _FOUND = ("description", "has_women_hours", "hours_french", "variant", "model", "enriched_at")
@@ -26,9 +26,8 @@ def publish(connection: Connection, variant: str, batch_id: str | None = None) -
     if batch_id is not None:
         members = select(batch_members.c.place_id).where(batch_members.c.batch_id == batch_id)
         published = published.where(gyms.c.place_id.in_(members))
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     columns = [column.name for column in published.selected_columns]
-    statement = dialect.insert(gym_directory).from_select(columns, published)
+    statement = dialect_insert(connection, gym_directory).from_select(columns, published)
     compared = [name for name in columns if name not in {"place_id", "published_at"}]
     changed = or_(*(gym_directory.c[name].is_distinct_from(statement.excluded[name]) for name in compared))
     return connection.execute(

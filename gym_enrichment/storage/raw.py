@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gym_enrichment.domain.models import Gym, Review
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import gyms, quarantine, reviews
+from gym_enrichment.storage.upsert import dialect_insert
 
 _IDS_PER_SELECT = 10_000
 """SQLite binds at most 32,766 values in a statement."""
@@ -137,7 +137,7 @@ def replace_quarantine(
             )
         if come:
             # Another ingest of the same source may have said it in the meantime.
-            connection.execute(_insert(connection, quarantine).on_conflict_do_nothing(), come)
+            connection.execute(dialect_insert(connection, quarantine).on_conflict_do_nothing(), come)
 
 
 def quarantine_counts(connection: Connection) -> dict[str, int]:
@@ -181,16 +181,12 @@ def _review_differs(row: tuple[Review, str], known: Mapping[str, tuple[str, str]
     return True
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-
-
 def _upsert(
     connection: Connection, table: Table, values: Sequence[dict[str, Any]], raise_revision: bool = False
 ) -> set[str]:
     """Multi-row upserts; returns the keys that were really written (another ingest may have been faster)."""
     key = next(iter(table.primary_key))
-    insert = _insert(connection, table)
+    insert = dialect_insert(connection, table)
     replaced = {name: insert.excluded[name] for name in values[0] if name not in (key.name, "created_at")}
     differs = table.c.content_hash != insert.excluded.content_hash
     if raise_revision:

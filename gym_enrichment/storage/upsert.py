@@ -10,30 +10,21 @@ ROWS_PER_STATEMENT = 500
 """Rows in one statement: SQLite binds at most 32,766 values, our widest table has under 30 columns."""
 
 
-def upsert(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, only_if_changed: str | None = None
-) -> int:
-    """Insert `rows`, or replace the rows that have their primary keys. All rows have the same columns.
+def dialect_insert(connection: Connection, table: Table) -> Any:
+    """An INSERT into `table` that knows ON CONFLICT, in the dialect of `connection`."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert `rows`, or replace the rows that have their primary keys.
 
     Args:
         connection: in a writing transaction.
         table: where to.
-        rows: column name to value; no primary key twice.
-        only_if_changed: a column; a stored row in which it is equal is left as it is.
-
-    Returns:
-        how many rows were inserted or replaced.
+        rows: column name to value, all with the same columns; no primary key twice.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     keys = [column.name for column in table.primary_key]
-    written = 0
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        statement = dialect.insert(table).values(list(rows[start : start + ROWS_PER_STATEMENT]))
+        statement = dialect_insert(connection, table).values(list(rows[start : start + ROWS_PER_STATEMENT]))
         replaced = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        changed = (
-            table.c[only_if_changed].is_distinct_from(statement.excluded[only_if_changed]) if only_if_changed else None
-        )
-        written += connection.execute(
-            statement.on_conflict_do_update(index_elements=keys, set_=replaced, where=changed)
-        ).rowcount
-    return written
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced))
