@@ -225,6 +225,8 @@ def _run(settings: Settings, *, as_json: bool, limit: int | None, batches: list[
         showing.show_run(settings.database, report)
     if report.error is not None:
         _refuse(report.error)
+    if unasked := report.figures["skipped_budget"]:
+        say(f"the budget is reached: {unasked} gyms were not asked about; raise it and run again")
     if report.figures["failed"]:
         say("`gym-enrichment run` asks again for what failed; `gym-enrichment show PLACE_ID` says more")
         sys.exit(SOME_FAILED)

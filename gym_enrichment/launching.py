@@ -4,6 +4,7 @@ The same jobs, assets and instance as Dagster's own UI and commands; only the pr
 """
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gym_enrichment.definitions import build_definitions
 from gym_enrichment.partitions import add_missing_keys, gym_batches
 from gym_enrichment.pipeline.enriching.enricher import Progress
 from gym_enrichment.pipeline.ingesting import IngestReport
-from gym_enrichment.resources import GymPipeline
+from gym_enrichment.resources import BUDGET_SCOPE_TAG, GymPipeline
 from gym_enrichment.settings import Settings
 from gym_enrichment.sources import Kind
 from gym_enrichment.storage.enrichments import find_failures
@@ -79,11 +80,12 @@ def run_batches(
     definitions = build_definitions(GymPipeline(settings, on_progress))
     queries_before = database.review_queries.value
     run_ids, errors, seconds = [], [], 0.0
+    scope = uuid.uuid4().hex
     with open_instance(settings) as instance:
         add_missing_keys(instance, database)
         keys = instance.get_dynamic_partitions(gym_batches.name or "")
         for first, last in _ranges(keys, batches, settings.partitions_per_run):
-            tags = {_RANGE_START: first, _RANGE_END: last}
+            tags = {_RANGE_START: first, _RANGE_END: last, BUDGET_SCOPE_TAG: scope}
             result = _execute(definitions, "enrich_batches", instance, tags)
             run_ids.append(result.run_id)
             errors += _errors_beyond_failed_gyms(result)

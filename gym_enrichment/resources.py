@@ -1,6 +1,6 @@
 """What assets are given: settings and database, opened when a run first needs them, never at import."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -8,6 +8,14 @@ from gym_enrichment.llm.endpoint import open_endpoint
 from gym_enrichment.pipeline.enriching.enricher import Enricher, Progress
 from gym_enrichment.settings import Settings, load_settings
 from gym_enrichment.storage.engine import Database
+
+BUDGET_SCOPE_TAG = "gym_enrichment/budget"
+"""Runs with the same value of this tag share one GYM_BUDGET_USD; so do the runs of one backfill."""
+
+
+def budget_scope(tags: Mapping[str, str]) -> str | None:
+    """What the budget of a run with these tags is for; None: for the run alone."""
+    return tags.get(BUDGET_SCOPE_TAG) or tags.get("dagster/backfill")
 
 
 class GymPipeline:

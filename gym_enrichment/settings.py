@@ -47,6 +47,22 @@ class Settings(BaseSettings):
     """How long an answer stays fresh, in seconds; default 30 days, like Google Places' own data."""
     timeout_seconds: float = Field(60.0, alias="GYM_LLM_TIMEOUT", gt=0)
     """Longest wait for one answer. OpenAI's client would wait 600 s."""
+    patience_seconds: float = Field(60.0, alias="GYM_LLM_PATIENCE", gt=0)
+    """A provider that answers nothing for so long stops the run."""
+    requests_per_minute: int | None = Field(None, alias="GYM_LLM_RPM", ge=1)
+    """Most requests in any 60 seconds, over all processes that share the database."""
+    tokens_per_minute: int | None = Field(None, alias="GYM_LLM_TPM", ge=1)
+    """Most tokens in any 60 seconds, likewise; estimated before a call, corrected after it."""
+    budget_usd: float | None = Field(None, alias="GYM_BUDGET_USD", ge=0)
+    """Most dollars that one run may spend."""
+    monthly_budget_usd: float | None = Field(None, alias="GYM_BUDGET_MONTH_USD", ge=0)
+    """Most dollars that all runs of a calendar month (UTC) may spend."""
+    price_prompt: float | None = Field(None, alias="GYM_LLM_PRICE_PROMPT", ge=0)
+    """Dollars per million prompt tokens, instead of the price list's."""
+    price_cached: float | None = Field(None, alias="GYM_LLM_PRICE_CACHED", ge=0)
+    """Dollars per million prompt tokens that the provider had cached; default: as GYM_LLM_PRICE_PROMPT."""
+    price_completion: float | None = Field(None, alias="GYM_LLM_PRICE_COMPLETION", ge=0)
+    """Dollars per million completion tokens, instead of the price list's."""
     max_attempts: int = Field(6, alias="GYM_LLM_MAX_ATTEMPTS", ge=1, le=100)
     """Attempts at one request while its errors are transient."""
 

@@ -21,6 +21,7 @@ _PRICE = re.compile(
     r"(?:[€$£]\s?\d)|\d[\d .,\u202f\u00a0]*\s?(?:€|\$|£|(?:euros?|dollars?|dinars?|DA|DZD|EUR|USD|CHF|GBP)\b)",
     re.IGNORECASE,
 )
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’])?", re.UNICODE)
 # Function words that a paragraph can hardly avoid; only words that the other language does not have.
 _FRENCH = frozenset(
@@ -76,6 +77,13 @@ def broken_description_rules(description: str, gym_name: str = "") -> list[str]:
     if _PRICE.search(description):
         reasons.append("description names a price")
     return reasons
+
+
+def broken_character_rules(texts: Iterable[str]) -> list[str]:
+    """Control characters have no place in a directory, and Postgres stores no NUL."""
+    if any(_CONTROL.search(text) for text in texts):
+        return ["the answer holds control characters"]
+    return []
 
 
 def broken_amenity_rules(names: Sequence[str]) -> list[str]:

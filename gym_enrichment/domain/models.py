@@ -115,6 +115,7 @@ class GymFailure:
 class EnrichedBatch:
     """How one batch ended in one run: its good gyms, its failed ones, and what both cost.
 
+    `unasked` are the gyms that were not asked about because a budget was reached; they keep what they have.
     `seconds` is wall time from the batch's first ask to its last answer.
     """
 
@@ -123,6 +124,7 @@ class EnrichedBatch:
     variant: str
     enrichments: Sequence[Enrichment]
     failures: Sequence[GymFailure]
+    unasked: Sequence[str]
     llm_calls: int
     cache_hits: int
     prompt_tokens: int
@@ -135,10 +137,11 @@ class EnrichedBatch:
         """The figures that events, tables and the CLI show, under the names they all use."""
         skipped = sum(enrichment.state == "skipped" for enrichment in self.enrichments)
         return {
-            "gyms": len(self.enrichments) + len(self.failures),
+            "gyms": len(self.enrichments) + len(self.failures) + len(self.unasked),
             "enriched": len(self.enrichments) - skipped,
             "failed": len(self.failures),
-            "skipped": skipped,
+            "skipped": skipped + len(self.unasked),
+            "skipped_budget": len(self.unasked),
             "llm_calls": self.llm_calls,
             "cache_hits": self.cache_hits,
             "prompt_tokens": self.prompt_tokens,

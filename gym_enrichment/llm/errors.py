@@ -5,6 +5,8 @@ What must not live here: the retrying itself (gateway.py) and what an answer mus
 
 from enum import StrEnum
 
+from gym_enrichment.llm.allowance import Allowance
+
 
 class ErrorKind(StrEnum):
     """The conditions that are told apart; the value is what ledger, failures and logs say."""
@@ -26,6 +28,7 @@ class ErrorKind(StrEnum):
     TRUNCATED = "truncated"
     EMPTY = "empty"
     INVALID_ANSWER = "invalid_answer"
+    UNPRICED = "unpriced"
 
 
 class Reaction(StrEnum):
@@ -35,6 +38,8 @@ class Reaction(StrEnum):
     """Wait (Retry-After, or exponential backoff with full jitter), then send the same again."""
     SEND_BACK = "send_back"
     """Ask once more: with the broken rules named, or with a larger limit when the answer was cut."""
+    SHORTEN = "shorten"
+    """Ask once more with fewer reviews."""
     GYM_FAILS = "gym_fails"
     """No repetition can help this gym; its neighbours go on."""
     RUN_STOPS = "run_stops"
@@ -51,14 +56,15 @@ REACTIONS: dict[ErrorKind, Reaction] = {
     ErrorKind.TRUNCATED: Reaction.SEND_BACK,
     ErrorKind.INVALID_ANSWER: Reaction.SEND_BACK,
     ErrorKind.BAD_REQUEST: Reaction.GYM_FAILS,
-    ErrorKind.CONTEXT_OVERFLOW: Reaction.GYM_FAILS,
-    ErrorKind.TOO_LARGE: Reaction.GYM_FAILS,
+    ErrorKind.CONTEXT_OVERFLOW: Reaction.SHORTEN,
+    ErrorKind.TOO_LARGE: Reaction.SHORTEN,
     ErrorKind.CONTENT_FILTER: Reaction.GYM_FAILS,
     ErrorKind.REFUSAL: Reaction.GYM_FAILS,
     ErrorKind.QUOTA_EXHAUSTED: Reaction.RUN_STOPS,
     ErrorKind.UNAUTHORIZED: Reaction.RUN_STOPS,
     ErrorKind.FORBIDDEN: Reaction.RUN_STOPS,
     ErrorKind.MODEL_NOT_FOUND: Reaction.RUN_STOPS,
+    ErrorKind.UNPRICED: Reaction.RUN_STOPS,
 }
 
 
@@ -70,6 +76,8 @@ class CallError(Exception):
         message: for people; holds no review text, no prompt and no secret.
         http_status: the server's status when there was an answer.
         retry_after: seconds the server asks to wait, None when it did not say.
+        maybe_charged: the call may have reached the model, so that it counts against budgets.
+        allowance: what the server's rate-limit headers said, if there were any.
     """
 
     def __init__(
@@ -79,12 +87,16 @@ class CallError(Exception):
         *,
         http_status: int | None = None,
         retry_after: float | None = None,
+        maybe_charged: bool = False,
+        allowance: Allowance | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.http_status = http_status
         self.retry_after = retry_after
+        self.maybe_charged = maybe_charged
+        self.allowance = allowance
 
     @property
     def reaction(self) -> Reaction:

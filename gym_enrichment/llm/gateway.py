@@ -1,30 +1,38 @@
 """The gateway: asks an LLM so that nothing is paid twice and one bad answer harms only its own gym.
 
-An ask goes cache -> single flight -> concurrency limit -> attempts with backoff -> check -> save.
-What must not live here: what is asked (prompts/) and how a call travels (transport.py).
+An ask goes memory -> equal ask in flight -> cache and lease -> attempts until one answer is valid -> save.
+What must not live here: what is asked (prompts/), one attempt (caller.py), how a call travels (transport.py).
 """
 
 import asyncio
 import random
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gym_enrichment.domain.answer_rules import AnswerRejected
-from gym_enrichment.llm.errors import CallError, ErrorKind, Reaction, RunStopped
-from gym_enrichment.llm.grouping import Grouped
-from gym_enrichment.llm.pricing import FREE, price_of
-from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, RawAnswer, Usage
-from gym_enrichment.llm.transport import Transport, UnusableAnswer
+from gym_enrichment.llm.books import Books, Claim, Record
+from gym_enrichment.llm.breaker import Breaker
+from gym_enrichment.llm.caller import BrokenRules, Called, Caller, GatewayStats
+from gym_enrichment.llm.errors import CallError, Reaction, RunStopped
+from gym_enrichment.llm.limits import AdaptiveLimit
+from gym_enrichment.llm.pricing import Price, price_of
+from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, Usage
+from gym_enrichment.llm.transport import Transport
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.llm_calls import CachedAnswer, LedgerEntry, find_cached, save_calls
+from gym_enrichment.storage.llm_admission import Terms
+from gym_enrichment.storage.llm_calls import CachedAnswer
 
 Checked = TypeVar("Checked")
 
 SEND_BACK_NOTE = "Your answer breaks these rules. Answer again with the whole JSON, mended:"
+_MEMORY_ANSWERS = 5_000
+"""Answers kept in memory: some megabytes, enough for the clubs of a chain that follow each other."""
+_LOOK_AGAIN_SECONDS = (0.05, 0.5)
+"""How soon to look again for an answer that another process is paying for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +54,20 @@ class Backoff:
         return jittered if retry_after is None else retry_after + min(jittered, self.base)
 
 
-@dataclass(slots=True)
-class GatewayStats:
-    """What a gateway has done so far; every error that was retried or suppressed is counted by kind."""
-
-    asked: int = 0
-    llm_calls: int = 0
-    cache_hits: int = 0
-    in_flight: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float = 0.0
-    errors: Counter[str] = field(default_factory=Counter)
-
-
 class Gateway:
     """Asks one LLM on behalf of one run. Use it in one event loop, and `close` it at the end.
 
     Args:
         transport: how a call travels.
-        database: cache and ledger.
+        database: cache, leases, limits, budgets and ledger; processes that share it share them.
         run_id: what the ledger books the calls on.
-        concurrency: most calls in flight at once.
+        concurrency: calls in flight at the very most; fewer while the server bears no more.
         cache_ttl_seconds: how long a valid answer is served again; 0 switches cache and single flight off.
         max_attempts: attempts at one request while its errors are transient.
         backoff: how long to wait between them.
+        patience: seconds without any answer after which the run stops.
+        terms: limits per minute and budgets.
+        prices: the price of a model by its name; None when it is not known.
     """
 
     def __init__(
@@ -83,20 +80,36 @@ class Gateway:
         cache_ttl_seconds: float = 30 * 24 * 3600,
         max_attempts: int = 6,
         backoff: Backoff | None = None,
+        patience: float = 60.0,
+        terms: Terms | None = None,
+        prices: Callable[[str], Price | None] = price_of,
     ) -> None:
-        self.stats = GatewayStats()
+        terms = terms or Terms(endpoint="", requests_per_minute=None, tokens_per_minute=None, budgets={})
         self._transport = transport
-        self._run_id = run_id
+        self._books = Books(database, holder=uuid.uuid4().hex, terms=terms)
+        self._caller = Caller(
+            transport,
+            self._books,
+            terms,
+            run_id=run_id,
+            limit=AdaptiveLimit(concurrency),
+            breaker=Breaker(patience),
+            price_of=prices,
+        )
         self._ttl = timedelta(seconds=cache_ttl_seconds)
         self._max_attempts = max_attempts
         self._backoff = backoff or Backoff()
-        self._slots = asyncio.Semaphore(concurrency)
+        self._memory: OrderedDict[str, _Known] = OrderedDict()
         self._flights: dict[str, asyncio.Future[_Known]] = {}
-        self._find: Grouped[str, CachedAnswer | None] = Grouped(lambda keys: _find_many(database, keys))
-        self._save: Grouped[_Saved, None] = Grouped(lambda saved: _save_many(database, saved))
+        self._heartbeat: asyncio.Task[None] | None = None
+
+    @property
+    def stats(self) -> GatewayStats:
+        """What was done so far."""
+        return self._caller.stats
 
     async def ask(self, request: LlmRequest, check: Callable[[str], Checked]) -> Answer[Checked]:
-        """The checked answer to `request`: from the cache, from an equal request in flight, or paid for.
+        """The checked answer to `request`: known, from an equal request in flight, or paid for.
 
         Args:
             request: what is asked.
@@ -104,151 +117,119 @@ class Gateway:
 
         Raises:
             AskFailed: this request has no valid answer; says why and what the attempts cost.
-            RunStopped: no request can succeed until somebody mends the configuration.
+            BudgetReached: nothing was sent, because a budget is spent.
+            RunStopped: no request can succeed until somebody mends the configuration or the provider is back.
         """
         self.stats.asked += 1
         if not self._ttl:
-            return await self._pay(request, check)
-        leader = self._flights.get(request.fingerprint)
-        if leader is not None:
-            known = await asyncio.shield(leader)
-            return self._hit(check(known.text), known)
+            return (await self._pay(request, check)).answer
+        known = self._memory.get(request.fingerprint)
+        if known is None and (leader := self._flights.get(request.fingerprint)) is not None:
+            known = await self._join(leader)
+        if known is not None:
+            return self._hit(request, known, check)
+        return await self._lead(request, check)
+
+    async def close(self) -> None:
+        """Wait until every attempt is booked, then give back the connections."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+        await self._books.flush()
+        await self._transport.close()
+
+    async def _join(self, leader: "asyncio.Future[_Known]") -> "_Known":
+        try:
+            return await asyncio.shield(leader)
+        except AskFailed as failed:
+            # The leader paid for the attempts; nobody asks again for what just failed.
+            raise AskFailed(failed.kind, failed.message, Usage()) from failed
+
+    async def _lead(self, request: LlmRequest, check: Callable[[str], Checked]) -> Answer[Checked]:
         flight: asyncio.Future[_Known] = asyncio.get_running_loop().create_future()
         self._flights[request.fingerprint] = flight
         try:
-            answer = await self._find_or_pay(request, check, flight)
+            answer, known = await self._find_or_pay(request, check)
         except BaseException as error:
-            # Those who wait for this flight get the same news; nobody asks again for what just failed.
             flight.set_exception(error if isinstance(error, Exception) else _cancelled())
             flight.exception()  # marks it as seen: there may be no one waiting
             raise
         finally:
             del self._flights[request.fingerprint]
+        flight.set_result(known)
         return answer
 
-    async def close(self) -> None:
-        """Wait until every attempt is booked, then give back the connections."""
-        await self._save.flush()
-        await self._transport.close()
-
-    def _hit(self, value: Checked, known: "_Known") -> Answer[Checked]:
+    def _hit(self, request: LlmRequest, known: "_Known", check: Callable[[str], Checked]) -> Answer[Checked]:
+        value = check(known.text)
         self.stats.cache_hits += 1
+        self._memory[request.fingerprint] = known
+        self._memory.move_to_end(request.fingerprint)
+        if len(self._memory) > _MEMORY_ANSWERS:
+            self._memory.popitem(last=False)
         return Answer(value=value, model=known.model, usage=Usage(), from_cache=True)
 
     async def _find_or_pay(
-        self, request: LlmRequest, check: Callable[[str], Checked], flight: "asyncio.Future[_Known]"
-    ) -> Answer[Checked]:
-        cached = await self._find(request.fingerprint)
-        if cached is not None:
-            known = _Known(cached.answer, cached.model)
+        self, request: LlmRequest, check: Callable[[str], Checked]
+    ) -> tuple[Answer[Checked], "_Known"]:
+        if self._heartbeat is None:
+            self._heartbeat = asyncio.create_task(self._books.keep_leases())
+        while (found := await self._books.find_or_claim(request.fingerprint)) is Claim.THEIRS:
+            await asyncio.sleep(random.uniform(*_LOOK_AGAIN_SECONDS))  # noqa: S311 - no secret
+        if isinstance(found, CachedAnswer):
+            known = _Known(found.answer, found.model)
             try:
-                answer = self._hit(check(known.text), known)
+                return self._hit(request, known, check), known
             except AnswerRejected:
-                pass  # a rule became stricter since; ask anew
-            else:
-                flight.set_result(known)
-                return answer
-        paid = await self._pay(request, check)
-        flight.set_result(_Known(paid.text, paid.model))
-        return paid
+                pass  # a rule became stricter since: ask anew
+        try:
+            paid = await self._pay(request, check)
+        except BaseException:
+            await self._books.save(Record(released=request.fingerprint))
+            raise
+        known = _Known(paid.text, paid.answer.model)
+        self._memory[request.fingerprint] = known
+        return paid.answer, known
 
     async def _pay(self, request: LlmRequest, check: Callable[[str], Checked]) -> "_Paid[Checked]":
         """Attempts until one answer passes `check`; the answer is durable before this returns."""
         usage = Usage()
-        body = request.body()
+        asked, body = request, request.body()
         failures = 0
-        sent_back = False
+        second_chance = {Reaction.SEND_BACK, Reaction.SHORTEN}
         while True:
             try:
-                raw, entry = await self._attempt(request, body, usage)
-                value = await self._checked(raw, entry, check)
+                called = await self._caller.call(asked, body, usage, check)
             except CallError as error:
+                failures += 1
                 if error.reaction is Reaction.RUN_STOPS:
                     raise RunStopped(error.kind, error.message) from error
-                failures += 1
                 if error.reaction is Reaction.RETRY and failures < self._max_attempts:
                     await asyncio.sleep(self._backoff.wait(failures, error.retry_after))
-                elif error.reaction is Reaction.SEND_BACK and not sent_back:
-                    sent_back = True
-                    body = _sent_back(request, error)
+                elif error.reaction in second_chance and (again := _asked_again(asked, error)) is not None:
+                    second_chance.remove(error.reaction)
+                    asked, body = again
                 else:
                     raise AskFailed(error.kind, error.message, usage) from error
             else:
-                await self._keep(request, raw, entry, usage)
-                return _Paid(value=value, model=raw.model, usage=usage, from_cache=False, text=raw.content)
+                return await self._keep(request, called, usage)
 
-    async def _attempt(
-        self, request: LlmRequest, body: Mapping[str, Any], usage: Usage
-    ) -> tuple[RawAnswer, LedgerEntry]:
-        """One call. A failed one is booked here; a good one is booked with its answer, by `_pay`."""
-        async with self._slots:
-            self.stats.in_flight += 1
-            started_at, started = datetime.now(UTC), time.perf_counter()
-            try:
-                raw = await self._transport.send(body)
-                error = None
-            except CallError as caught:
-                error = caught
-                raw = caught.answer if isinstance(caught, UnusableAnswer) else _NOTHING
-            finally:
-                self.stats.in_flight -= 1
-        raw = raw if raw.model else replace(raw, model=request.model)
-        cost = (price_of(request.model) or FREE).cost(raw.prompt_tokens, raw.cached_tokens, raw.completion_tokens)
-        usage.add(raw.prompt_tokens, raw.completion_tokens, cost)
-        self.stats.llm_calls += 1
-        self.stats.prompt_tokens += raw.prompt_tokens
-        self.stats.completion_tokens += raw.completion_tokens
-        self.stats.cost_usd += cost
-        entry = LedgerEntry(
-            run_id=self._run_id,
-            place_id=request.place_id,
-            variant=request.variant,
-            fingerprint=request.fingerprint,
-            model=raw.model,
-            attempt=usage.llm_calls,
-            outcome=error.kind if error else "ok",
-            http_status=error.http_status if error else 200,
-            prompt_tokens=raw.prompt_tokens,
-            cached_tokens=raw.cached_tokens,
-            completion_tokens=raw.completion_tokens,
-            cost_usd=cost,
-            latency_seconds=time.perf_counter() - started,
-            started_at=started_at,
-        )
-        if error is not None:
-            await self._book_failure(entry)
-            raise error
-        return raw, entry
-
-    async def _checked(self, raw: RawAnswer, entry: LedgerEntry, check: Callable[[str], Checked]) -> Checked:
-        try:
-            return check(raw.content)
-        except AnswerRejected as invalid:
-            await self._book_failure(replace(entry, outcome=ErrorKind.INVALID_ANSWER))
-            raise _BrokenRules(invalid.reasons, raw.content) from invalid
-
-    async def _book_failure(self, entry: LedgerEntry) -> None:
-        self.stats.errors[entry.outcome] += 1
-        await self._save(_Saved(entry, None))
-
-    async def _keep(self, request: LlmRequest, raw: RawAnswer, entry: LedgerEntry, usage: Usage) -> None:
-        cached = None
+    async def _keep(self, request: LlmRequest, called: Called[Checked], usage: Usage) -> "_Paid[Checked]":
+        model = called.raw.model or request.model
+        record = called.record
         if self._ttl:
             now = datetime.now(UTC)
-            cached = CachedAnswer(
+            answer = CachedAnswer(
                 fingerprint=request.fingerprint,
-                model=raw.model,
-                answer=raw.content,
+                model=model,
+                answer=called.raw.content,
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,
                 cost_usd=usage.cost_usd,
                 created_at=now,
                 expires_at=now + self._ttl,
             )
-        await self._save(_Saved(entry, cached))
-
-
-_NOTHING = RawAnswer(content="", model="", prompt_tokens=0, cached_tokens=0, completion_tokens=0)
+            record = replace(record, answer=answer, released=request.fingerprint)
+        await self._books.save(record)
+        return _Paid(Answer(called.value, model, usage, from_cache=False), called.raw.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,46 +239,23 @@ class _Known:
 
 
 @dataclass(frozen=True, slots=True)
-class _Paid(Answer[Checked]):
+class _Paid(Generic[Checked]):
+    answer: Answer[Checked]
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Saved:
-    entry: LedgerEntry
-    answer: CachedAnswer | None
-
-
-class _BrokenRules(CallError):
-    def __init__(self, reasons: list[str], text: str) -> None:
-        super().__init__(ErrorKind.INVALID_ANSWER, "the answer breaks rules: " + "; ".join(reasons))
-        self.reasons = reasons
-        self.text = text
-
-
-def _sent_back(request: LlmRequest, error: CallError) -> dict[str, Any]:
-    """The body that asks once more: twice the limit after a cut, else the rules that were broken."""
-    if isinstance(error, _BrokenRules):
+def _asked_again(request: LlmRequest, error: CallError) -> tuple[LlmRequest, dict[str, Any]] | None:
+    """The second chance: with the broken rules named, twice the limit after a cut, or less text; None without one."""
+    if error.reaction is Reaction.SHORTEN:
+        shorter = request.shorter()
+        return (shorter, shorter.body()) if shorter is not None else None
+    if isinstance(error, BrokenRules):
         reasons = "\n".join(f"- {reason}" for reason in error.reasons)
-        return request.body(
-            [
-                {"role": "assistant", "content": error.text},
-                {"role": "user", "content": f"{SEND_BACK_NOTE}\n{reasons}"},
-            ]
-        )
+        said = {"role": "assistant", "content": error.text}
+        return request, request.body([said, {"role": "user", "content": f"{SEND_BACK_NOTE}\n{reasons}"}])
     limit = request.parameters.get("max_completion_tokens")
-    return request.body(**({"max_completion_tokens": 2 * limit} if limit else {}))
+    return request, request.body(**({"max_completion_tokens": 2 * limit} if limit else {}))
 
 
 def _cancelled() -> AskFailed:
     return AskFailed("cancelled", "the run ended before an answer came", Usage())
-
-
-def _find_many(database: Database, fingerprints: list[str]) -> Sequence[CachedAnswer | None]:
-    found = find_cached(database, fingerprints, datetime.now(UTC))
-    return [found.get(fingerprint) for fingerprint in fingerprints]
-
-
-def _save_many(database: Database, saved: list[_Saved]) -> Sequence[None]:
-    save_calls(database, [item.entry for item in saved], [item.answer for item in saved if item.answer])
-    return [None] * len(saved)

@@ -2,14 +2,17 @@
 
 The limit climbs while more calls bring more answers, steps back when they do not, and falls at once when the
 server refuses. After a refusal starts are paced just below the rate the server was seen to bear.
-What must not live here: retrying, and allowances shared with other processes (allowance.py).
+What must not live here: retrying, and limits shared with other processes (storage/llm_admission.py).
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from statistics import median
+
+from gym_enrichment.llm.allowance import Allowance, Left
 
 START = 20
 """In flight before anything is known of the server: what the rate limits of the smallest accounts bear."""
@@ -29,7 +32,7 @@ _SETTLED_SECONDS = 30.0
 
 
 class AdaptiveLimit:
-    """A gate for calls. `async with limit:` around each call; tell it how the call went.
+    """A gate for calls. `async with limit.place(tokens):` around each call; tell it how the call went.
 
     Args:
         most: calls in flight at the very most; never exceeded.
@@ -41,7 +44,10 @@ class AdaptiveLimit:
         self._most = most
         self._clock = clock
         self._limit = float(min(most, START))
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._tokens_in_flight = 0
+        self._requests_left = _Announced()
+        self._tokens_left = _Announced()
         self._timer: asyncio.TimerHandle | None = None
         self._paused_until = 0.0
         self._climber = _Climber(self._limit, float(most), clock())
@@ -57,24 +63,22 @@ class AdaptiveLimit:
         """Starts per second that are allowed now; None while no server has refused."""
         return self._pace.rate
 
-    async def __aenter__(self) -> None:
-        """Wait for a place, first come first served."""
-        if not self._waiters and self._wait_seconds() == 0.0:
-            self._start()
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(place)
-        self._admit()
+    @asynccontextmanager
+    async def place(self, tokens: int) -> AsyncIterator[None]:
+        """A place for one call of about `tokens`; waits for it, first come first served."""
+        await self._enter(tokens)
         try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._release()
-            raise
+            yield
+        finally:
+            self._leave(tokens)
 
-    async def __aexit__(self, *_exception: object) -> None:
-        """Give the place to the next."""
-        self._release()
+    def announced(self, allowance: Allowance) -> None:
+        """The server said what is left of its limits. Calls in flight may not be counted in it yet: we do."""
+        now = self._clock()
+        if allowance.requests is not None:
+            self._requests_left.set(allowance.requests, now, self.in_flight - 1)
+        if allowance.tokens is not None:
+            self._tokens_left.set(allowance.tokens, now, self._tokens_in_flight)
 
     def answered(self, seconds: float) -> None:
         """A call was answered in `seconds`: learn from it."""
@@ -92,36 +96,85 @@ class AdaptiveLimit:
         pause = self._pace.refused(started, retry_after)
         self._paused_until = max(self._paused_until, now + pause)
 
-    def _release(self) -> None:
+    async def _enter(self, tokens: int) -> None:
+        if not self._waiters and self._wait_seconds(tokens) == 0.0:
+            self._start(tokens)
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((tokens, place))
+        self._admit()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._leave(tokens)
+            raise
+
+    def _leave(self, tokens: int) -> None:
         self.in_flight -= 1
+        self._tokens_in_flight -= tokens
         self._admit()
 
-    def _start(self) -> None:
+    def _start(self, tokens: int) -> None:
         self.in_flight += 1
+        self._tokens_in_flight += tokens
+        self._requests_left.take(1)
+        self._tokens_left.take(tokens)
         self._pace.started()
 
-    def _wait_seconds(self) -> float:
+    def _wait_seconds(self, tokens: int) -> float:
         """0 if a call may start now; infinity if another has to end first."""
         if self.in_flight >= self.limit:
             return float("inf")
-        return max(0.0, self._paused_until - self._clock(), self._pace.wait_seconds())
+        now = self._clock()
+        announced = max(self._requests_left.wait_seconds(1, now), self._tokens_left.wait_seconds(tokens, now))
+        return max(0.0, self._paused_until - now, self._pace.wait_seconds(), announced)
 
     def _admit(self) -> None:
         while self._waiters:
-            wait = self._wait_seconds()
+            tokens, place = self._waiters[0]
+            if place.cancelled():
+                self._waiters.popleft()
+                continue
+            wait = self._wait_seconds(tokens)
             if wait > 0.0:
                 if wait != float("inf"):
                     self._wake_in(wait)
                 return
-            place = self._waiters.popleft()
-            if not place.cancelled():
-                self._start()
-                place.set_result(None)
+            self._waiters.popleft()
+            self._start(tokens)
+            place.set_result(None)
 
     def _wake_in(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._admit)
+
+
+class _Announced:
+    """What is left of one of the server's limits, as far as it said so."""
+
+    def __init__(self) -> None:
+        self._left: int | None = None
+        self._reset_at = 0.0
+
+    def set(self, left: Left, now: float, in_flight: int) -> None:
+        """`in_flight` may have been sent after the server counted."""
+        self._left = left.remaining - max(0, in_flight)
+        self._reset_at = now + left.reset_seconds
+
+    def take(self, amount: int) -> None:
+        if self._left is not None:
+            self._left -= amount
+
+    def wait_seconds(self, amount: int, now: float) -> float:
+        """0 if `amount` is left, or nothing is known; else until the limit is full again."""
+        if self._left is None or self._left >= amount:
+            return 0.0
+        if now >= self._reset_at:
+            self._left = None
+            return 0.0
+        return self._reset_at - now
 
 
 class _Pace:

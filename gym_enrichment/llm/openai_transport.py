@@ -4,12 +4,16 @@ A module of its own because importing openai takes a second, which only processe
 """
 
 import email.utils
+import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import aiohttp
 import openai
 
+from gym_enrichment.llm.allowance import read_allowance
 from gym_enrichment.llm.errors import CallError, ErrorKind
 from gym_enrichment.llm.requests import RawAnswer
 from gym_enrichment.llm.transport import read_answer
@@ -70,17 +74,29 @@ class OpenAITransport:
         """
         try:
             response = await self._create(**body)
-        except openai.APITimeoutError as error:
-            raise CallError(ErrorKind.TIMEOUT, "no answer within the time limit") from error
+        # `from None`: the client's own exceptions quote the request and what the server said of it.
         except openai.APIConnectionError as error:
-            raise CallError(ErrorKind.CONNECTION, f"no connection: {type(error.__cause__).__name__}") from error
+            raise _connection_error(error) from None
         except openai.APIStatusError as error:
-            raise _status_error(error) from error
-        return read_answer(response.http_response.content, response.status_code)
+            raise _status_error(error) from None
+        return read_answer(response.http_response.content, response.status_code, response.headers)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def _connection_error(error: openai.APIConnectionError) -> CallError:
+    """What broke, by aiohttp's word: the layers above it call every connection error a time-out."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, aiohttp.ClientError | TimeoutError):
+        cause = cause.__cause__
+    # A connection that was never made carried no prompt; anything later may have reached the model.
+    unsent = isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    if isinstance(cause, TimeoutError):
+        return CallError(ErrorKind.TIMEOUT, "no answer within the time limit", maybe_charged=not unsent)
+    name = type(cause or error).__name__
+    return CallError(ErrorKind.CONNECTION, f"no connection: {name}", maybe_charged=not unsent)
 
 
 def _status_error(error: openai.APIStatusError) -> CallError:
@@ -92,22 +108,23 @@ def _status_error(error: openai.APIStatusError) -> CallError:
     # The server's own sentence may quote the prompt, so only its status and code are kept.
     said = f"HTTP {status}" + (f" {code[:60]}" if code else "")
     message = f"{_ADVICE[kind]} ({said})" if kind in _ADVICE else said
-    return CallError(kind, message, http_status=status, retry_after=_retry_after(error.response.headers, time.time()))
+    return CallError(
+        kind,
+        message,
+        http_status=status,
+        retry_after=_retry_after(error.response.headers, time.time()),
+        allowance=read_allowance(error.response.headers),
+    )
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds from `retry-after-ms` (OpenAI) or `Retry-After` (seconds or a date, RFC 9110); None if neither."""
-    milliseconds = headers.get("retry-after-ms")
-    value = headers.get("retry-after")
-    try:
-        if milliseconds is not None:
-            return max(0.0, float(milliseconds) / 1000)
-        if value is None:
-            return None
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(str(value)).timestamp() - now)
-    except (TypeError, ValueError):
-        return None
+    milliseconds, seconds = headers.get("retry-after-ms"), headers.get("retry-after")
+    for text, unit in ((milliseconds, 0.001), (seconds, 1.0)):
+        with suppress(TypeError, ValueError):
+            wait = float(text or "") * unit
+            if math.isfinite(wait):
+                return max(0.0, wait)
+    with suppress(TypeError, ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(seconds or "").timestamp() - now)
+    return None

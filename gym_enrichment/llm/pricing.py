@@ -6,6 +6,9 @@ What must not live here: budgets.
 from dataclasses import dataclass
 from functools import cache
 
+from gym_enrichment.llm.endpoint import OFFLINE_MODEL
+from gym_enrichment.settings import Settings, SettingsError
+
 # Prices are linear for prompts of a few thousand tokens; the steps some models have begin above 100,000.
 _SAMPLE_TOKENS = 1_000
 
@@ -25,6 +28,21 @@ class Price:
 
 
 FREE = Price(0.0, 0.0, 0.0)
+
+
+def price_from_settings(settings: Settings, model: str) -> Price | None:
+    """The price of `model`: the settings' own, or else the price list's.
+
+    Raises:
+        SettingsError: only one of the two prices is set.
+    """
+    prompt, completion = settings.price_prompt, settings.price_completion
+    if prompt is None and completion is None:
+        return FREE if model == OFFLINE_MODEL else price_of(model)
+    if prompt is None or completion is None:
+        raise SettingsError("set both GYM_LLM_PRICE_PROMPT and GYM_LLM_PRICE_COMPLETION, or neither")
+    cached = prompt if settings.price_cached is None else settings.price_cached
+    return Price(prompt / 1e6, cached / 1e6, completion / 1e6)
 
 
 @cache

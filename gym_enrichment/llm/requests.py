@@ -5,10 +5,12 @@ What must not live here: sending (transport.py) and deciding (gateway.py).
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
+
+from gym_enrichment.llm.allowance import Allowance
 
 Checked = TypeVar("Checked")
 
@@ -25,6 +27,8 @@ class LlmRequest:
         schema: JSON schema of the answer.
         parameters: what else goes into the body (`max_completion_tokens`, ...).
         place_id, variant: whom the ledger charges; not part of the fingerprint.
+        shorter: the same question with less text, for a server that finds this one too long; None if there
+            is none.
     """
 
     endpoint: str
@@ -35,13 +39,22 @@ class LlmRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     place_id: str = ""
     variant: str = ""
+    shorter: Callable[[], "LlmRequest | None"] = lambda: None
 
     @cached_property
     def fingerprint(self) -> str:
         """64 hex characters over everything that shapes the answer: server, model, parameters, prompt, schema."""
+        return hashlib.blake2b(self._canonical, digest_size=32).hexdigest()
+
+    @property
+    def body_bytes(self) -> int:
+        """How large the request is: no tokenizer makes more tokens of it."""
+        return len(self._canonical)
+
+    @cached_property
+    def _canonical(self) -> bytes:
         shape = [self.endpoint, self.body()]
-        canonical = json.dumps(shape, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.blake2b(canonical.encode(), digest_size=32).hexdigest()
+        return json.dumps(shape, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     def body(self, extra_messages: Sequence[Mapping[str, str]] = (), **changed: Any) -> dict[str, Any]:
         """The body of the HTTP request; `extra_messages` follow, `changed` replaces parameters."""
@@ -66,6 +79,7 @@ class RawAnswer:
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    allowance: Allowance | None = None
 
 
 @dataclass(slots=True)
@@ -110,3 +124,11 @@ class AskFailed(Exception):
         self.kind = kind
         self.message = message
         self.usage = usage
+
+
+class BudgetReached(Exception):
+    """A call was not sent because a budget is spent: an outcome, not an error. Nothing of it may be retried."""
+
+    def __init__(self, budgets: Mapping[str, float]) -> None:
+        caps = ", ".join(f"${dollars:g} for {scope.partition(':')[0]}" for scope, dollars in sorted(budgets.items()))
+        super().__init__(f"the budget is reached ({caps})")

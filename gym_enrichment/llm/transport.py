@@ -7,8 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from gym_enrichment.llm.allowance import read_allowance
 from gym_enrichment.llm.errors import CallError, ErrorKind
 from gym_enrichment.llm.requests import RawAnswer
+
+_MOST_TOKENS = 100_000_000
 
 
 class Transport(Protocol):
@@ -21,7 +24,7 @@ class Transport(Protocol):
         """Give back the connections."""
 
 
-def read_answer(content: bytes, status: int) -> RawAnswer:
+def read_answer(content: bytes, status: int, headers: Mapping[str, str]) -> RawAnswer:
     """The answer in the body of a chat completion.
 
     Raises:
@@ -33,16 +36,20 @@ def read_answer(content: bytes, status: int) -> RawAnswer:
         message = choice["message"]
         usage = payload.get("usage") or {}
         answer = RawAnswer(
-            content=message.get("content") or "",
-            model=str(payload.get("model") or ""),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
+            content=_storable(message.get("content")),
+            model=_storable(payload.get("model")),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            cached_tokens=_count((usage.get("prompt_tokens_details") or {}).get("cached_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
+            allowance=read_allowance(headers),
         )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise CallError(
-            ErrorKind.SERVER_ERROR, "the server's answer is not a chat completion", http_status=status
-        ) from error
+            ErrorKind.SERVER_ERROR,
+            "the server's answer is not a chat completion",
+            http_status=status,
+            maybe_charged=True,
+        ) from None
     problem = _unusable(choice.get("finish_reason"), bool(message.get("refusal")), answer.content)
     if problem is not None:
         raise UnusableAnswer(*problem, http_status=status, answer=answer)
@@ -55,6 +62,20 @@ class UnusableAnswer(CallError):
     def __init__(self, kind: ErrorKind, message: str, *, http_status: int, answer: RawAnswer) -> None:
         super().__init__(kind, message, http_status=http_status)
         self.answer = answer
+
+
+def _storable(text: Any) -> str:
+    """A string without what databases refuse: NUL and halves of characters. Raises TypeError for another type."""
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise TypeError("not a string")
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _count(value: Any) -> int:
+    """A number of tokens; 0 for what cannot be one."""
+    return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else 0
 
 
 def _unusable(finish_reason: str | None, refused: bool, content: str) -> tuple[ErrorKind, str] | None:

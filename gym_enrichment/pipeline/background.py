@@ -9,6 +9,7 @@ import queue
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -93,8 +94,10 @@ class _Thread(threading.Thread):
     def stop(self) -> None:
         """Cancel what is still going on and wait for the thread's end."""
         self._stopped.set()
-        if self._task is not None and self.is_alive():
-            self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
+        if self._task is not None:
+            # A loop that is closed already has nothing left to cancel.
+            with suppress(RuntimeError):
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
         self.join()
 
 

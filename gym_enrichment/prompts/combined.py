@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from gym_enrichment.domain.answer_rules import (
     AnswerRejected,
     broken_amenity_rules,
+    broken_character_rules,
     broken_description_rules,
     broken_hours_rules,
     broken_women_rules,
@@ -116,9 +117,11 @@ def check(text: str, bundle: Bundle) -> CombinedAnswer:
     answer.amenities = _distinct(answer.amenities)
     for claim in answer.amenities:
         claim.reviews = _sent(claim.reviews, lowest=1, highest=reviews_sent)
+    names = [claim.name for claim in answer.amenities]
     reasons = [
+        *broken_character_rules([answer.description, answer.hours_french, *names]),
         *broken_description_rules(answer.description, str(bundle.gym.get("name") or "")),
-        *broken_amenity_rules([claim.name for claim in answer.amenities]),
+        *broken_amenity_rules(names),
         *broken_women_rules(answer.has_women_hours, answer.women_hours_reviews),
         *broken_hours_rules(answer.hours_french),
     ]

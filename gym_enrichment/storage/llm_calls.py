@@ -5,9 +5,9 @@ What must not live here: when to ask (llm/) and what an answer means (prompts/).
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import ledger, llm_cache
@@ -48,20 +48,22 @@ class LedgerEntry:
     started_at: datetime
 
 
-def find_cached(database: Database, fingerprints: Sequence[str], now: datetime) -> dict[str, CachedAnswer]:
+def find_cached(connection: Connection, fingerprints: Sequence[str]) -> dict[str, CachedAnswer]:
     """The fresh answers among `fingerprints`, in one query."""
-    query = select(llm_cache).where(llm_cache.c.fingerprint.in_(fingerprints), llm_cache.c.expires_at > now)
-    with database.read() as connection:
-        return {row.fingerprint: CachedAnswer(**row._mapping) for row in connection.execute(query)}
+    if not fingerprints:
+        return {}
+    query = select(llm_cache).where(
+        llm_cache.c.fingerprint.in_(fingerprints), llm_cache.c.expires_at > datetime.now(UTC)
+    )
+    return {row.fingerprint: CachedAnswer(**row._mapping) for row in connection.execute(query)}
 
 
-def save_calls(database: Database, entries: Sequence[LedgerEntry], answers: Sequence[CachedAnswer]) -> None:
-    """Attempts and the answers they brought, in one transaction: what is paid and what is known stay in step."""
-    with database.write() as connection:
-        if entries:
-            connection.execute(insert(ledger), [asdict(entry) for entry in entries])
-        if answers:
-            upsert(connection, llm_cache, [asdict(answer) for answer in answers])
+def save_calls(connection: Connection, entries: Sequence[LedgerEntry], answers: Sequence[CachedAnswer]) -> None:
+    """Attempts and the answers they brought, in the caller's transaction."""
+    if entries:
+        connection.execute(insert(ledger), [asdict(entry) for entry in entries])
+    # Two of one fingerprint can only come from two processes whose clocks or leases failed: the later one counts.
+    upsert(connection, llm_cache, [asdict(answer) for answer in {a.fingerprint: a for a in answers}.values()])
 
 
 def sweep_cache(database: Database, now: datetime) -> int:

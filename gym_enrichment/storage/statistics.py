@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from gym_enrichment.storage.tables import batch_runs, ledger
 
-_GYM_FIGURES = ("gyms", "enriched", "failed", "skipped", "cache_hits")
+_GYM_FIGURES = ("gyms", "enriched", "failed", "skipped", "skipped_budget", "cache_hits")
 _TOKEN_FIGURES = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 

@@ -240,6 +240,36 @@ llm_cache = Table(
     Index(None, "expires_at"),
 )
 
+llm_leases = Table(
+    "llm_leases",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    # Seconds since 1970 by the database's clock, see storage/clock.py.
+    Column("expires_at", Float, nullable=False),
+    Index(None, "holder"),
+)
+
+llm_usage = Table(
+    "llm_usage",
+    metadata,
+    Column("endpoint", String(512), primary_key=True),
+    Column("second", BigInteger, primary_key=True, autoincrement=False),
+    Column("requests", Integer, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    # "run:<id>" or "month:2026-11"
+    Column("scope", String(128), primary_key=True),
+    # Billionths of a dollar, see storage/llm_admission.py.
+    Column("spent", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    CheckConstraint("spent >= 0 AND reserved >= 0", name="nothing_negative"),
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -274,6 +304,8 @@ batch_runs = Table(
     Column("enriched", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
+    # Of the skipped ones: those that a budget kept from being asked about.
+    Column("skipped_budget", Integer, nullable=False),
     Column("llm_calls", Integer, nullable=False),
     Column("cache_hits", Integer, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),

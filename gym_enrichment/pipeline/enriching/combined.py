@@ -1,6 +1,6 @@
 """Variant `combined`: one call asks everything about one gym."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from gym_enrichment.domain.hashing import content_hash
@@ -44,7 +44,14 @@ class CombinedVariant:
             parameters=self._parameters,
             place_id=bundle.place_id,
             variant=self.name,
+            shorter=lambda: self._shorter(bundle),
         )
+
+    def _shorter(self, bundle: Bundle) -> LlmRequest | None:
+        """The request with the first half of the reviews: their numbers stay what they were."""
+        if len(bundle.reviews) < 2:
+            return None
+        return self.request(replace(bundle, reviews=bundle.reviews[: len(bundle.reviews) // 2]))
 
     async def enrich(self, gateway: Gateway, bundle: Bundle) -> tuple[Enrichment, Answer[CombinedAnswer]]:
         """Ask about one gym.

@@ -7,15 +7,20 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 
 from gym_enrichment.domain.hours import french_text
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
+from gym_enrichment.llm.caller import GatewayStats
 from gym_enrichment.llm.endpoint import Endpoint
-from gym_enrichment.llm.gateway import Gateway, GatewayStats
-from gym_enrichment.llm.requests import AskFailed, Usage
+from gym_enrichment.llm.gateway import Gateway
+from gym_enrichment.llm.pricing import price_from_settings
+from gym_enrichment.llm.requests import AskFailed, BudgetReached, Usage
 from gym_enrichment.pipeline.background import Emit, iterate_in_background
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
 from gym_enrichment.settings import Settings
+from gym_enrichment.storage.llm_admission import Terms
 
 _TASKS_PER_CALL = 4
 """Gyms begun per call allowed: those that wait for a retry or for the database must not idle the others."""
@@ -61,29 +66,35 @@ class Enricher:
         """The way of asking."""
         return CombinedVariant(self.endpoint)
 
-    def enrich(self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str) -> Iterator[EnrichedBatch]:
+    def enrich(
+        self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str, budget_scope: str | None = None
+    ) -> Iterator[EnrichedBatch]:
         """Each batch, as soon as its last gym is done; later batches are begun meanwhile.
 
         Args:
             batches: batch id and bundles; read as calls become free, so any number may come.
             run_id: what the ledger books the calls on.
+            budget_scope: what GYM_BUDGET_USD is for, when several runs share it; default: this run.
 
         Raises:
             RunStopped: nothing can be asked before somebody mends the configuration. What was answered before
                 is in the cache; batches that were not yielded are untouched.
         """
-        run = _Run(self, iter(batches), run_id)
+        run = _Run(self, iter(batches), run_id, budget_scope or run_id)
         yield from iterate_in_background(run.work, on_tick=lambda: self.on_progress(run.progress))
 
 
 class _Run:
     """The state of one call of `Enricher.enrich`; lives in the background loop."""
 
-    def __init__(self, enricher: Enricher, batches: Iterator[tuple[str, list[Bundle]]], run_id: str) -> None:
+    def __init__(
+        self, enricher: Enricher, batches: Iterator[tuple[str, list[Bundle]]], run_id: str, budget_scope: str
+    ) -> None:
         self.progress = Progress()
         self._enricher = enricher
         self._batches = batches
         self._run_id = run_id
+        self._budget_scope = budget_scope
 
     async def work(self, emit: Emit[EnrichedBatch]) -> None:
         """Begin gyms as fast as the window allows until the batches are used up."""
@@ -97,6 +108,9 @@ class _Run:
             concurrency=settings.concurrency,
             cache_ttl_seconds=settings.cache_ttl_seconds,
             max_attempts=settings.max_attempts,
+            patience=settings.patience_seconds,
+            terms=_terms(settings, endpoint, self._budget_scope),
+            prices=partial(price_from_settings, settings),
         )
         self.progress.stats = gateway.stats
         window = asyncio.Semaphore(settings.concurrency * _TASKS_PER_CALL)
@@ -139,6 +153,7 @@ class _OpenBatch:
     def __init__(self, batch_id: str, run_id: str, variant: CombinedVariant, gyms: int) -> None:
         self.waiting_for = gyms
         self.failures: list[GymFailure] = []
+        self.unasked: list[str] = []
         self._batch_id = batch_id
         self._run_id = run_id
         self._variant = variant
@@ -154,6 +169,8 @@ class _OpenBatch:
         else:
             try:
                 enrichment, answer = await self._variant.enrich(gateway, bundle)
+            except BudgetReached:
+                self.unasked.append(bundle.place_id)
             except AskFailed as failure:
                 self._usage += failure.usage
                 self.failures.append(
@@ -175,6 +192,7 @@ class _OpenBatch:
             variant=self._variant.name,
             enrichments=self._enrichments,
             failures=self.failures,
+            unasked=self.unasked,
             llm_calls=self._usage.llm_calls,
             cache_hits=self._cache_hits,
             prompt_tokens=self._usage.prompt_tokens,
@@ -196,6 +214,19 @@ def skipped(bundle: Bundle, variant: str) -> Enrichment:
         hours_french=french_text(bundle.gym.get("hours") or ()),
         evidence={},
         bundle_hash=bundle.content_hash,
+    )
+
+
+def _terms(settings: Settings, endpoint: Endpoint, budget_scope: str) -> Terms:
+    budgets = {
+        f"run:{budget_scope}": settings.budget_usd,
+        f"month:{datetime.now(UTC):%Y-%m}": settings.monthly_budget_usd,
+    }
+    return Terms(
+        endpoint=f"{endpoint.identity} {endpoint.model}",
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        budgets={scope: dollars for scope, dollars in budgets.items() if dollars is not None},
     )
 
 

@@ -22,6 +22,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name="uq_batches_number"),
     )
     op.create_table(
+        "budgets",
+        sa.Column("scope", sa.String(length=128), nullable=False),
+        sa.Column("spent", sa.BigInteger(), nullable=False),
+        sa.Column("reserved", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("spent >= 0 AND reserved >= 0", name="ck_budgets_nothing_negative"),
+        sa.PrimaryKeyConstraint("scope", name="pk_budgets"),
+    )
+    op.create_table(
         "gyms",
         sa.Column("place_id", sa.String(length=256), nullable=False),
         sa.Column("name", sa.Text(), nullable=True),
@@ -79,6 +87,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_llm_cache_expires_at", "llm_cache", ["expires_at"], unique=False)
     op.create_table(
+        "llm_leases",
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", name="pk_llm_leases"),
+    )
+    op.create_index("ix_llm_leases_holder", "llm_leases", ["holder"], unique=False)
+    op.create_table(
+        "llm_usage",
+        sa.Column("endpoint", sa.String(length=512), nullable=False),
+        sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("endpoint", "second", name="pk_llm_usage"),
+    )
+    op.create_table(
         "quarantine",
         sa.Column("id", SERIAL, autoincrement=True, nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
@@ -109,6 +133,7 @@ def upgrade() -> None:
         sa.Column("enriched", sa.Integer(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
         sa.Column("skipped", sa.Integer(), nullable=False),
+        sa.Column("skipped_budget", sa.Integer(), nullable=False),
         sa.Column("llm_calls", sa.Integer(), nullable=False),
         sa.Column("cache_hits", sa.Integer(), nullable=False),
         sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),

@@ -1,0 +1,274 @@
+"""One attempt at a time: wait for a place and for admission, send, learn from how it went, book it.
+
+What must not live here: whether to try again (gateway.py).
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from gym_enrichment.domain.answer_rules import AnswerRejected
+from gym_enrichment.llm.books import Books, Record
+from gym_enrichment.llm.breaker import Breaker
+from gym_enrichment.llm.errors import CallError, ErrorKind, RunStopped
+from gym_enrichment.llm.limits import AdaptiveLimit
+from gym_enrichment.llm.pricing import FREE, Price
+from gym_enrichment.llm.requests import BudgetReached, LlmRequest, RawAnswer, Usage
+from gym_enrichment.llm.transport import Transport, UnusableAnswer
+from gym_enrichment.storage.llm_admission import NANO, Admission, Settlement, Terms, Verdict, Want
+from gym_enrichment.storage.llm_calls import LedgerEntry
+
+Checked = TypeVar("Checked")
+
+_UNANSWERED = {ErrorKind.CONNECTION, ErrorKind.TIMEOUT, ErrorKind.RATE_LIMITED, ErrorKind.SERVER_ERROR}
+"""What a provider that is down looks like; anything else proves that it lives."""
+_OVERLOADED_STATUS = {429, 503, 529}
+_LONGEST_WAIT_SECONDS = 600.0
+"""A server that asks to wait for longer has no room for this run."""
+_BLOCKED_SECONDS = 300.0
+"""Reservations of other processes that are not settled for so long belong to crashed ones: they are spent."""
+_MOST_COMPLETION = 4_096
+"""Worst length of an answer when the request sets no limit of its own."""
+_NOTHING = RawAnswer(content="", model="", prompt_tokens=0, cached_tokens=0, completion_tokens=0)
+
+
+@dataclass(slots=True)
+class GatewayStats:
+    """What a gateway has done so far; every error that was retried or suppressed is counted by kind."""
+
+    asked: int = 0
+    llm_calls: int = 0
+    cache_hits: int = 0
+    in_flight: int = 0
+    limit: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Called(Generic[Checked]):
+    """An attempt that brought a valid answer, not yet booked: it is saved together with its answer."""
+
+    value: Checked
+    raw: RawAnswer
+    record: Record
+
+
+class BrokenRules(CallError):
+    """The answer came, and breaks rules: `reasons` for the LLM, `text` to show it what it said."""
+
+    def __init__(self, reasons: list[str], text: str) -> None:
+        super().__init__(ErrorKind.INVALID_ANSWER, "the answer breaks rules: " + "; ".join(reasons))
+        self.reasons = reasons
+        self.text = text
+
+
+class Caller:
+    """Sends calls for one run. See `Gateway` for the arguments."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        books: Books,
+        terms: Terms,
+        *,
+        run_id: str,
+        limit: AdaptiveLimit,
+        breaker: Breaker,
+        price_of: Callable[[str], Price | None],
+    ) -> None:
+        self.stats = GatewayStats(limit=limit.limit)
+        self._transport = transport
+        self._books = books
+        self._terms = terms
+        self._run_id = run_id
+        self._limit = limit
+        self._breaker = breaker
+        self._price_of = price_of
+        self._tokens = _TokenGuess()
+        self._budget_reached: BudgetReached | None = None
+
+    async def call(
+        self, request: LlmRequest, body: Mapping[str, Any], usage: Usage, check: Callable[[str], Checked]
+    ) -> Called[Checked]:
+        """One attempt, added to `usage`. A failed one is booked here.
+
+        Raises:
+            CallError: it failed; BrokenRules if its answer did not pass `check`.
+            BudgetReached: it was not sent.
+            RunStopped: it was one failure too many, or its price is unknown though a budget is set.
+        """
+        price = self._known_price(request.model)
+        want = self._want(request, body, price)
+        sent = await self._send(body, want)
+        cost = price.cost(sent.raw.prompt_tokens, sent.raw.cached_tokens, sent.raw.completion_tokens)
+        usage.add(sent.raw.prompt_tokens, sent.raw.completion_tokens, cost)
+        self._count(sent.raw, cost)
+        error = sent.error
+        if error is None:
+            try:
+                value = check(sent.raw.content)
+            except AnswerRejected as rejected:
+                error = BrokenRules(rejected.reasons, sent.raw.content)
+        record = Record(
+            entry=self._entry(request, sent, error, usage.llm_calls, cost), settlement=sent.settlement(want, cost)
+        )
+        if error is None:
+            self._tokens.learn(request.body_bytes, sent.raw)
+            return Called(value, sent.raw, record)
+        self.stats.errors[error.kind] += 1
+        await self._books.save(record)
+        if error.kind in _UNANSWERED:
+            self._breaker.failed(error)
+        if error.retry_after is not None and error.retry_after > _LONGEST_WAIT_SECONDS:
+            raise RunStopped(
+                error.kind,
+                f"the LLM server asks to wait {error.retry_after:,.0f} seconds ({error.message}): run again then",
+            )
+        raise error
+
+    async def _send(self, body: Mapping[str, Any], want: Want) -> "_Sent":
+        async with self._limit.place(want.tokens):
+            admission = await self._admitted(want)
+            started_at, started = datetime.now(UTC), time.monotonic()
+            self.stats.in_flight += 1
+            raw, error = _NOTHING, None
+            try:
+                raw = await self._transport.send(body)
+            except CallError as caught:
+                error = caught
+                if isinstance(caught, UnusableAnswer):
+                    raw = caught.answer
+            finally:
+                self.stats.in_flight -= 1
+            seconds = time.monotonic() - started
+            self._watch(raw, error, started, seconds)
+        return _Sent(raw, error, admission, started_at, seconds)
+
+    def _watch(self, raw: RawAnswer, error: CallError | None, started: float, seconds: float) -> None:
+        """Let the limit and the breaker see how the call went."""
+        allowance = error.allowance if error is not None else raw.allowance
+        if allowance is not None:
+            self._limit.announced(allowance)
+        if error is None:
+            self._limit.answered(seconds)
+        elif error.kind is ErrorKind.TIMEOUT or error.http_status in _OVERLOADED_STATUS:
+            self._limit.refused(started, error.retry_after)
+        if error is None or error.kind not in _UNANSWERED:
+            self._breaker.answered()
+        self.stats.limit = self._limit.limit
+
+    async def _admitted(self, want: Want) -> Admission:
+        """Wait until limits and budgets shared with other processes allow the call."""
+        blocked_since: float | None = None
+        while self._budget_reached is None:
+            admission = await self._books.admit(want)
+            if admission.verdict is Verdict.ADMITTED:
+                return admission
+            if admission.verdict is Verdict.WAIT:
+                await asyncio.sleep(admission.seconds)
+                continue
+            now = time.monotonic()
+            blocked_since = blocked_since or now
+            if admission.verdict is Verdict.REACHED or now - blocked_since > _BLOCKED_SECONDS:
+                self._budget_reached = BudgetReached(self._terms.budgets)
+                break
+            await asyncio.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - no secret
+        raise BudgetReached(self._terms.budgets)
+
+    def _known_price(self, model: str) -> Price:
+        price = self._price_of(model)
+        if price is None and self._terms.budgets:
+            raise RunStopped(
+                ErrorKind.UNPRICED,
+                f"a budget is set, but the price of the model {model!r} is not known: set GYM_LLM_PRICE_PROMPT and"
+                " GYM_LLM_PRICE_COMPLETION (dollars per million tokens), or unset the budget",
+            )
+        return price or FREE
+
+    def _want(self, request: LlmRequest, body: Mapping[str, Any], price: Price) -> Want:
+        """Likely tokens, for the limits per minute; worst cost, for the budgets.
+
+        No tokenizer makes more tokens than there are bytes, and no answer is longer than its limit.
+        """
+        added = body["messages"][len(request.messages) :]
+        size = request.body_bytes + sum(len(message["content"].encode()) for message in added)
+        most_completion = int(body.get("max_completion_tokens") or _MOST_COMPLETION)
+        worst = price.cost(size, 0, most_completion)
+        return Want(self._tokens.guess(size, most_completion), math.ceil(worst * NANO))
+
+    def _count(self, raw: RawAnswer, cost: float) -> None:
+        self.stats.llm_calls += 1
+        self.stats.prompt_tokens += raw.prompt_tokens
+        self.stats.completion_tokens += raw.completion_tokens
+        self.stats.cost_usd += cost
+
+    def _entry(
+        self, request: LlmRequest, sent: "_Sent", error: CallError | None, attempt: int, cost: float
+    ) -> LedgerEntry:
+        return LedgerEntry(
+            run_id=self._run_id,
+            place_id=request.place_id,
+            variant=request.variant,
+            fingerprint=request.fingerprint,
+            model=sent.raw.model or request.model,
+            attempt=attempt,
+            outcome=error.kind if error else "ok",
+            http_status=sent.error.http_status if sent.error else 200,
+            prompt_tokens=sent.raw.prompt_tokens,
+            cached_tokens=sent.raw.cached_tokens,
+            completion_tokens=sent.raw.completion_tokens,
+            cost_usd=cost,
+            latency_seconds=sent.seconds,
+            started_at=sent.started_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A call that was sent, and how it ended."""
+
+    raw: RawAnswer
+    error: CallError | None
+    admission: Admission
+    started_at: datetime
+    seconds: float
+
+    def settlement(self, want: Want, cost: float) -> Settlement:
+        """What the call took of limits and budgets. One that may have been charged for unseen counts in full."""
+        unseen = self.error is not None and self.error.maybe_charged
+        used = self.raw.prompt_tokens + self.raw.completion_tokens
+        return Settlement(
+            counted_in=self.admission.counted_in,
+            token_correction=(used - want.tokens) if used else 0,
+            reserved=want.worst_cost,
+            cost=want.worst_cost if unseen else math.ceil(cost * NANO),
+        )
+
+
+class _TokenGuess:
+    """Guesses a call's tokens from its bytes, better with every answer."""
+
+    def __init__(self) -> None:
+        self._prompt_per_byte = 0.35
+        self._completion: float | None = None
+
+    def guess(self, size: int, most_completion: int) -> int:
+        """Tokens that a call of `size` bytes will likely take, answer included."""
+        completion = most_completion if self._completion is None else min(self._completion * 1.5, most_completion)
+        return int(size * self._prompt_per_byte + completion)
+
+    def learn(self, size: int, raw: RawAnswer) -> None:
+        """Compare with what the server counted."""
+        if raw.prompt_tokens:
+            self._prompt_per_byte += 0.1 * (raw.prompt_tokens / size - self._prompt_per_byte)
+            before = self._completion if self._completion is not None else raw.completion_tokens
+            self._completion = before + 0.1 * (raw.completion_tokens - before)
