@@ -112,9 +112,14 @@ def run_batches(
 def _execute(
     definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, tags: dict[str, str]
 ) -> dg.ExecuteInProcessResult:
-    return definitions.resolve_job_def(job).execute_in_process(
+    result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance, tags=tags, run_config=_QUIET, raise_on_error=False
     )
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+            raise KeyboardInterrupt
+    return result
 
 
 def _ranges(keys: Sequence[str], wanted: Sequence[str], partitions_per_run: int | None) -> Iterator[tuple[str, str]]:

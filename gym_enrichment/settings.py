@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     model: str = Field("gpt-4o-mini", alias="GYM_LLM_MODEL", min_length=1)
     concurrency: int = Field(20, alias="GYM_LLM_CONCURRENCY", ge=1, le=10_000)
     """Most requests in flight at once in one process."""
-    cache_ttl_seconds: int = Field(30 * 24 * 3600, alias="GYM_LLM_CACHE_TTL", ge=0)
+    cache_ttl_seconds: int = Field(30 * 24 * 3600, alias="GYM_LLM_CACHE_TTL", ge=0, le=10 * 365 * 24 * 3600)
     """How long an answer stays fresh, in seconds; default 30 days, like Google Places' own data."""
     timeout_seconds: float = Field(60.0, alias="GYM_LLM_TIMEOUT", gt=0)
     """Longest wait for one answer. OpenAI's client would wait 600 s."""

@@ -8,10 +8,10 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Record
@@ -19,10 +19,10 @@ from gym_enrichment.llm.breaker import Breaker
 from gym_enrichment.llm.errors import CallError, ErrorKind, RunStopped
 from gym_enrichment.llm.limits import AdaptiveLimit
 from gym_enrichment.llm.pricing import FREE, Price
-from gym_enrichment.llm.requests import BudgetReached, LlmRequest, RawAnswer, Usage
+from gym_enrichment.llm.requests import BudgetReached, LlmRequest, Payload, RawAnswer, Usage
 from gym_enrichment.llm.transport import Transport, UnusableAnswer
 from gym_enrichment.storage.llm_admission import NANO, Admission, Settlement, Terms, Verdict, Want
-from gym_enrichment.storage.llm_calls import LedgerEntry
+from gym_enrichment.storage.llm_calls import CachedAnswer, LedgerEntry
 
 Checked = TypeVar("Checked")
 
@@ -55,11 +55,10 @@ class GatewayStats:
 
 @dataclass(frozen=True, slots=True)
 class Called(Generic[Checked]):
-    """An attempt that brought a valid answer, not yet booked: it is saved together with its answer."""
+    """An attempt that brought a valid answer, which is durable now."""
 
     value: Checked
     raw: RawAnswer
-    record: Record
 
 
 class BrokenRules(CallError):
@@ -94,12 +93,20 @@ class Caller:
         self._breaker = breaker
         self._price_of = price_of
         self._tokens = _TokenGuess()
-        self._budget_reached: BudgetReached | None = None
+        self._budget_reached = False
+        self._last_words: set[asyncio.Future[None]] = set()
 
     async def call(
-        self, request: LlmRequest, body: Mapping[str, Any], usage: Usage, check: Callable[[str], Checked]
+        self,
+        request: LlmRequest,
+        payload: Payload,
+        usage: Usage,
+        check: Callable[[str], Checked],
+        keep: Callable[[RawAnswer], CachedAnswer | None],
     ) -> Called[Checked]:
-        """One attempt, added to `usage`. A failed one is booked here.
+        """One attempt, added to `usage`; booked, with the answer that `keep` makes of it, before this returns.
+
+        The place is held until then: what a crash can lose is never more than the calls allowed at once.
 
         Raises:
             CallError: it failed; BrokenRules if its answer did not pass `check`.
@@ -107,51 +114,75 @@ class Caller:
             RunStopped: it was one failure too many, or its price is unknown though a budget is set.
         """
         price = self._known_price(request.model)
-        want = self._want(request, body, price)
-        sent = await self._send(body, want)
-        cost = price.cost(sent.raw.prompt_tokens, sent.raw.cached_tokens, sent.raw.completion_tokens)
-        usage.add(sent.raw.prompt_tokens, sent.raw.completion_tokens, cost)
-        self._count(sent.raw, cost)
-        error = sent.error
-        if error is None:
+        want = self._want(payload, price)
+        async with self._limit.place(want.tokens):
+            admission = await self._admitted(want)
             try:
-                value = check(sent.raw.content)
-            except AnswerRejected as rejected:
-                error = BrokenRules(rejected.reasons, sent.raw.content)
-        record = Record(
-            entry=self._entry(request, sent, error, usage.llm_calls, cost), settlement=sent.settlement(want, cost)
-        )
-        if error is None:
-            self._tokens.learn(request.body_bytes, sent.raw)
-            return Called(value, sent.raw, record)
-        self.stats.errors[error.kind] += 1
-        await self._books.save(record)
+                sent = await self._send(payload)
+            except asyncio.CancelledError:
+                self._book_cancelled(request, usage, want, admission)
+                raise
+            cost = price.cost(sent.raw.prompt_tokens, sent.raw.cached_tokens, sent.raw.completion_tokens)
+            usage.add(sent.raw.prompt_tokens, sent.raw.completion_tokens, cost)
+            self._count(sent.raw, cost)
+            error = sent.error
+            if error is None:
+                try:
+                    value = check(sent.raw.content)
+                except AnswerRejected as rejected:
+                    error = BrokenRules(rejected.reasons, sent.raw.content)
+            record = Record(
+                entry=self._entry(request, sent, error.kind if error else "ok", usage.llm_calls, cost),
+                settlement=sent.settlement(want, admission, cost),
+            )
+            if error is None:
+                answer = keep(sent.raw)
+                await self._books.save(replace(record, answer=answer, released=answer.fingerprint if answer else None))
+                self._tokens.learn(len(payload.content), sent.raw)
+                return Called(value, sent.raw)
+            self.stats.errors[error.kind] += 1
+            await self._books.save(record)
+        self._judge(error)
+        raise error
+
+    async def _send(self, payload: Payload) -> "_Sent":
+        started_at, started = datetime.now(UTC), time.monotonic()
+        self.stats.in_flight += 1
+        raw, error = _NOTHING, None
+        try:
+            raw = await self._transport.send(payload.content)
+        except CallError as caught:
+            error = caught
+            if isinstance(caught, UnusableAnswer):
+                raw = caught.answer
+        finally:
+            self.stats.in_flight -= 1
+        seconds = time.monotonic() - started
+        self._watch(raw, error, started, seconds)
+        return _Sent(raw, error, started_at, seconds)
+
+    def _judge(self, error: CallError) -> None:
+        """Raises RunStopped where going on makes no sense."""
         if error.kind in _UNANSWERED:
             self._breaker.failed(error)
         if error.retry_after is not None and error.retry_after > _LONGEST_WAIT_SECONDS:
-            raise RunStopped(
-                error.kind,
-                f"the LLM server asks to wait {error.retry_after:,.0f} seconds ({error.message}): run again then",
-            )
-        raise error
+            wait = f"the LLM server asks to wait {error.retry_after:,.0f} seconds"
+            raise RunStopped(error.kind, f"{wait} ({error.message}): run again then")
 
-    async def _send(self, body: Mapping[str, Any], want: Want) -> "_Sent":
-        async with self._limit.place(want.tokens):
-            admission = await self._admitted(want)
-            started_at, started = datetime.now(UTC), time.monotonic()
-            self.stats.in_flight += 1
-            raw, error = _NOTHING, None
-            try:
-                raw = await self._transport.send(body)
-            except CallError as caught:
-                error = caught
-                if isinstance(caught, UnusableAnswer):
-                    raw = caught.answer
-            finally:
-                self.stats.in_flight -= 1
-            seconds = time.monotonic() - started
-            self._watch(raw, error, started, seconds)
-        return _Sent(raw, error, admission, started_at, seconds)
+    def _book_cancelled(self, request: LlmRequest, usage: Usage, want: Want, admission: Admission) -> None:
+        """A call that the end of the run cut off may be charged for: it is in the ledger, and in the budget in full."""
+        sent = _Sent(_NOTHING, CallError(ErrorKind.CANCELLED, "", maybe_charged=True), datetime.now(UTC), 0.0)
+        record = Record(
+            entry=self._entry(request, sent, ErrorKind.CANCELLED, usage.llm_calls + 1, 0.0),
+            settlement=sent.settlement(want, admission, 0.0),
+        )
+        self._last_words.add(asyncio.ensure_future(self._books.save(record)))
+
+    async def finish(self) -> None:
+        """Return when everything is durable."""
+        if self._last_words:
+            await asyncio.wait(self._last_words)
+        await self._books.flush()
 
     def _watch(self, raw: RawAnswer, error: CallError | None, started: float, seconds: float) -> None:
         """Let the limit and the breaker see how the call went."""
@@ -169,7 +200,7 @@ class Caller:
     async def _admitted(self, want: Want) -> Admission:
         """Wait until limits and budgets shared with other processes allow the call."""
         blocked_since: float | None = None
-        while self._budget_reached is None:
+        while not self._budget_reached:
             admission = await self._books.admit(want)
             if admission.verdict is Verdict.ADMITTED:
                 return admission
@@ -179,7 +210,7 @@ class Caller:
             now = time.monotonic()
             blocked_since = blocked_since or now
             if admission.verdict is Verdict.REACHED or now - blocked_since > _BLOCKED_SECONDS:
-                self._budget_reached = BudgetReached(self._terms.budgets)
+                self._budget_reached = True
                 break
             await asyncio.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - no secret
         raise BudgetReached(self._terms.budgets)
@@ -194,14 +225,12 @@ class Caller:
             )
         return price or FREE
 
-    def _want(self, request: LlmRequest, body: Mapping[str, Any], price: Price) -> Want:
+    def _want(self, payload: Payload, price: Price) -> Want:
         """Likely tokens, for the limits per minute; worst cost, for the budgets.
 
         No tokenizer makes more tokens than there are bytes, and no answer is longer than its limit.
         """
-        added = body["messages"][len(request.messages) :]
-        size = request.body_bytes + sum(len(message["content"].encode()) for message in added)
-        most_completion = int(body.get("max_completion_tokens") or _MOST_COMPLETION)
+        size, most_completion = len(payload.content), payload.completion_limit or _MOST_COMPLETION
         worst = price.cost(size, 0, most_completion)
         return Want(self._tokens.guess(size, most_completion), math.ceil(worst * NANO))
 
@@ -211,9 +240,7 @@ class Caller:
         self.stats.completion_tokens += raw.completion_tokens
         self.stats.cost_usd += cost
 
-    def _entry(
-        self, request: LlmRequest, sent: "_Sent", error: CallError | None, attempt: int, cost: float
-    ) -> LedgerEntry:
+    def _entry(self, request: LlmRequest, sent: "_Sent", outcome: str, attempt: int, cost: float) -> LedgerEntry:
         return LedgerEntry(
             run_id=self._run_id,
             place_id=request.place_id,
@@ -221,7 +248,7 @@ class Caller:
             fingerprint=request.fingerprint,
             model=sent.raw.model or request.model,
             attempt=attempt,
-            outcome=error.kind if error else "ok",
+            outcome=outcome,
             http_status=sent.error.http_status if sent.error else 200,
             prompt_tokens=sent.raw.prompt_tokens,
             cached_tokens=sent.raw.cached_tokens,
@@ -238,16 +265,15 @@ class _Sent:
 
     raw: RawAnswer
     error: CallError | None
-    admission: Admission
     started_at: datetime
     seconds: float
 
-    def settlement(self, want: Want, cost: float) -> Settlement:
+    def settlement(self, want: Want, admission: Admission, cost: float) -> Settlement:
         """What the call took of limits and budgets. One that may have been charged for unseen counts in full."""
         unseen = self.error is not None and self.error.maybe_charged
         used = self.raw.prompt_tokens + self.raw.completion_tokens
         return Settlement(
-            counted_in=self.admission.counted_in,
+            counted_in=admission.counted_in,
             token_correction=(used - want.tokens) if used else 0,
             reserved=want.worst_cost,
             cost=want.worst_cost if unseen else math.ceil(cost * NANO),

@@ -29,6 +29,7 @@ class ErrorKind(StrEnum):
     EMPTY = "empty"
     INVALID_ANSWER = "invalid_answer"
     UNPRICED = "unpriced"
+    CANCELLED = "cancelled"
 
 
 class Reaction(StrEnum):
@@ -60,6 +61,7 @@ REACTIONS: dict[ErrorKind, Reaction] = {
     ErrorKind.TOO_LARGE: Reaction.SHORTEN,
     ErrorKind.CONTENT_FILTER: Reaction.GYM_FAILS,
     ErrorKind.REFUSAL: Reaction.GYM_FAILS,
+    ErrorKind.CANCELLED: Reaction.GYM_FAILS,
     ErrorKind.QUOTA_EXHAUSTED: Reaction.RUN_STOPS,
     ErrorKind.UNAUTHORIZED: Reaction.RUN_STOPS,
     ErrorKind.FORBIDDEN: Reaction.RUN_STOPS,

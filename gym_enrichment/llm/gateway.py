@@ -9,18 +9,18 @@ import random
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Claim, Record
 from gym_enrichment.llm.breaker import Breaker
-from gym_enrichment.llm.caller import BrokenRules, Called, Caller, GatewayStats
+from gym_enrichment.llm.caller import BrokenRules, Caller, GatewayStats
 from gym_enrichment.llm.errors import CallError, Reaction, RunStopped
 from gym_enrichment.llm.limits import AdaptiveLimit
 from gym_enrichment.llm.pricing import Price, price_of
-from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, Usage
+from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, Payload, RawAnswer, Usage
 from gym_enrichment.llm.transport import Transport
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.llm_admission import Terms
@@ -134,7 +134,7 @@ class Gateway:
         """Wait until every attempt is booked, then give back the connections."""
         if self._heartbeat is not None:
             self._heartbeat.cancel()
-        await self._books.flush()
+        await self._caller.finish()
         await self._transport.close()
 
     async def _join(self, leader: "asyncio.Future[_Known]") -> "_Known":
@@ -192,12 +192,16 @@ class Gateway:
     async def _pay(self, request: LlmRequest, check: Callable[[str], Checked]) -> "_Paid[Checked]":
         """Attempts until one answer passes `check`; the answer is durable before this returns."""
         usage = Usage()
-        asked, body = request, request.body()
+        asked, payload = request, request.payload
         failures = 0
         second_chance = {Reaction.SEND_BACK, Reaction.SHORTEN}
+
+        def keep(raw: RawAnswer) -> CachedAnswer | None:
+            return self._cached(request, raw, usage)
+
         while True:
             try:
-                called = await self._caller.call(asked, body, usage, check)
+                called = await self._caller.call(asked, payload, usage, check, keep)
             except CallError as error:
                 failures += 1
                 if error.reaction is Reaction.RUN_STOPS:
@@ -206,30 +210,27 @@ class Gateway:
                     await asyncio.sleep(self._backoff.wait(failures, error.retry_after))
                 elif error.reaction in second_chance and (again := _asked_again(asked, error)) is not None:
                     second_chance.remove(error.reaction)
-                    asked, body = again
+                    asked, payload = again
                 else:
                     raise AskFailed(error.kind, error.message, usage) from error
             else:
-                return await self._keep(request, called, usage)
+                answer = Answer(called.value, called.raw.model or request.model, usage, from_cache=False)
+                return _Paid(answer, called.raw.content)
 
-    async def _keep(self, request: LlmRequest, called: Called[Checked], usage: Usage) -> "_Paid[Checked]":
-        model = called.raw.model or request.model
-        record = called.record
-        if self._ttl:
-            now = datetime.now(UTC)
-            answer = CachedAnswer(
-                fingerprint=request.fingerprint,
-                model=model,
-                answer=called.raw.content,
-                prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens,
-                cost_usd=usage.cost_usd,
-                created_at=now,
-                expires_at=now + self._ttl,
-            )
-            record = replace(record, answer=answer, released=request.fingerprint)
-        await self._books.save(record)
-        return _Paid(Answer(called.value, model, usage, from_cache=False), called.raw.content)
+    def _cached(self, request: LlmRequest, raw: RawAnswer, usage: Usage) -> CachedAnswer | None:
+        if not self._ttl:
+            return None
+        now = datetime.now(UTC)
+        return CachedAnswer(
+            fingerprint=request.fingerprint,
+            model=raw.model or request.model,
+            answer=raw.content,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=usage.cost_usd,
+            created_at=now,
+            expires_at=now + self._ttl,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,17 +245,17 @@ class _Paid(Generic[Checked]):
     text: str
 
 
-def _asked_again(request: LlmRequest, error: CallError) -> tuple[LlmRequest, dict[str, Any]] | None:
+def _asked_again(request: LlmRequest, error: CallError) -> tuple[LlmRequest, Payload] | None:
     """The second chance: with the broken rules named, twice the limit after a cut, or less text; None without one."""
     if error.reaction is Reaction.SHORTEN:
         shorter = request.shorter()
-        return (shorter, shorter.body()) if shorter is not None else None
+        return (shorter, shorter.payload) if shorter is not None else None
     if isinstance(error, BrokenRules):
         reasons = "\n".join(f"- {reason}" for reason in error.reasons)
         said = {"role": "assistant", "content": error.text}
-        return request, request.body([said, {"role": "user", "content": f"{SEND_BACK_NOTE}\n{reasons}"}])
+        return request, request.payload_with([said, {"role": "user", "content": f"{SEND_BACK_NOTE}\n{reasons}"}])
     limit = request.parameters.get("max_completion_tokens")
-    return request, request.body(**({"max_completion_tokens": 2 * limit} if limit else {}))
+    return request, request.payload_with(**({"max_completion_tokens": 2 * limit} if limit else {}))
 
 
 def _cancelled() -> AskFailed:

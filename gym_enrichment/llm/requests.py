@@ -43,31 +43,36 @@ class LlmRequest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """64 hex characters over everything that shapes the answer: server, model, parameters, prompt, schema."""
-        return hashlib.blake2b(self._canonical, digest_size=32).hexdigest()
-
-    @property
-    def body_bytes(self) -> int:
-        """How large the request is: no tokenizer makes more tokens of it."""
-        return len(self._canonical)
+        """64 hex characters over everything that shapes the answer: the server, and every byte that is sent."""
+        return hashlib.blake2b(self.endpoint.encode() + b"\n" + self.payload.content, digest_size=32).hexdigest()
 
     @cached_property
-    def _canonical(self) -> bytes:
-        shape = [self.endpoint, self.body()]
-        return json.dumps(shape, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    def payload(self) -> "Payload":
+        """What is sent first. Rendered once; static parts stand in front, for providers' prompt caches."""
+        return self.payload_with()
 
-    def body(self, extra_messages: Sequence[Mapping[str, str]] = (), **changed: Any) -> dict[str, Any]:
-        """The body of the HTTP request; `extra_messages` follow, `changed` replaces parameters."""
-        return {
+    def payload_with(self, extra_messages: Sequence[Mapping[str, str]] = (), **changed: Any) -> "Payload":
+        """What is sent for a second chance: `extra_messages` follow, `changed` replaces parameters."""
+        body = {
             "model": self.model,
-            "messages": [*self.messages, *extra_messages],
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": self.schema_name, "strict": True, "schema": self.schema},
             },
             **self.parameters,
             **changed,
+            "messages": [*self.messages, *extra_messages],
         }
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return Payload(content, body.get("max_completion_tokens"))
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The bytes of one HTTP request, and the limit that it sets to its answer."""
+
+    content: bytes
+    completion_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)

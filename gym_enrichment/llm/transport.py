@@ -1,4 +1,4 @@
-"""The seam between the gateway and a protocol: sends one body, reads one chat completion.
+"""The seam between the gateway and a protocol: sends one request, reads one chat completion.
 
 What must not live here: retries, limits, caching (gateway.py) and a client (openai_transport.py).
 """
@@ -17,7 +17,7 @@ _MOST_TOKENS = 100_000_000
 class Transport(Protocol):
     """Sends one body, returns one answer. The seam at which another protocol would be added."""
 
-    async def send(self, body: Mapping[str, Any]) -> RawAnswer:
+    async def send(self, content: bytes) -> RawAnswer:
         """One attempt; raises CallError."""
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ Emit = Callable[[Item], Awaitable[None]]
 
 _MOST_WAITING = 8
 """Results that may wait for the consumer before the work is slowed down: memory stays flat."""
+_ROOM_SECONDS = 0.05
 _END = object()
 
 
@@ -74,22 +75,29 @@ class _Thread(threading.Thread):
         except Exception as error:
             self.error = error
         finally:
-            self._put(_END)
+            self._end()
 
     async def _main(self) -> None:
         self._task = asyncio.current_task()
         if self._stopped.is_set():
             return
-        await self._work(lambda item: asyncio.to_thread(self._put, item))
+        await self._work(self._emit)
 
-    def _put(self, item: Any) -> None:
-        """Wait for room, unless nobody takes results any more."""
+    async def _emit(self, item: Any) -> None:
+        """Wait for room without blocking the loop, unless nobody takes results any more."""
         while not self._stopped.is_set():
             try:
-                self._results.put(item, timeout=0.1)
+                self._results.put_nowait(item)
             except queue.Full:
-                continue
-            return
+                await asyncio.sleep(_ROOM_SECONDS)
+            else:
+                return
+
+    def _end(self) -> None:
+        while not self._stopped.is_set():
+            with suppress(queue.Full):
+                self._results.put(_END, timeout=_ROOM_SECONDS)
+                return
 
     def stop(self) -> None:
         """Cancel what is still going on and wait for the thread's end."""

@@ -30,13 +30,18 @@ def publish(connection: Connection, variant: str, batch_id: str | None = None) -
     statement = dialect_insert(connection, gym_directory).from_select(columns, published)
     compared = [name for name in columns if name not in {"place_id", "published_at"}]
     changed = or_(*(gym_directory.c[name].is_distinct_from(statement.excluded[name]) for name in compared))
-    return connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["place_id"],
-            set_={name: statement.excluded[name] for name in [*compared, "published_at"]},
-            where=changed,
+    # Without the option the count of an INSERT ... SELECT is lost on Postgres.
+    return (
+        connection.execution_options(preserve_rowcount=True)
+        .execute(
+            statement.on_conflict_do_update(
+                index_elements=["place_id"],
+                set_={name: statement.excluded[name] for name in [*compared, "published_at"]},
+                where=changed,
+            )
         )
-    ).rowcount
+        .rowcount
+    )
 
 
 def stream_directory(connection: Connection) -> Iterator[Mapping[str, Any]]:

@@ -23,6 +23,10 @@ SQLITE_BUSY_SECONDS = 60
 """How long a writer waits for another writer of the same SQLite file before it gives up."""
 
 
+# Parameters are reviews and answers: no error message and no log may show them.
+_ENGINE: dict[str, Any] = {"hide_parameters": True}
+
+
 class DatabaseError(Exception):
     """The database cannot be used; the message says why and what to do."""
 
@@ -55,7 +59,7 @@ def normalise_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise DatabaseUnreachable(
             "GYM_DATABASE_URL is not a database URL. Give postgresql://user@host/name or sqlite:////absolute/path.db"
         ) from error
@@ -89,8 +93,8 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The URL with its password hidden, for people and logs."""
-        return normalise_url(self.url).render_as_string(hide_password=True)
+        """The URL without its password and options, for people and logs."""
+        return normalise_url(self.url).set(query={}).render_as_string(hide_password=True)
 
     @cached_property
     def review_queries(self) -> "StatementCount":
@@ -103,12 +107,12 @@ class Database:
         url = normalise_url(self.url)
         if not self.is_sqlite:
             options = {"options": f"-c search_path={self.search_path}"} if self.search_path else {}
-            engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, **options})
+            engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, **options}, **_ENGINE)
             event.listen(engine, "before_cursor_execute", self.review_queries)
             return engine
         if url.database and url.database != ":memory:":
             _make_private_folder(Path(url.database))
-        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, **_ENGINE)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         event.listen(engine, "before_cursor_execute", self.review_queries)

@@ -18,6 +18,8 @@ from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import batch_runs, enrichments, failures
 from gym_enrichment.storage.upsert import upsert
 
+_HISTORY = ("enriched_at", "run_id", "prompt_tokens", "completion_tokens", "cost_usd", "from_cache")
+
 
 def write_enriched_batch(database: Database, batch: EnrichedBatch) -> None:
     """Save and publish what a run found out of one batch, in one transaction.
@@ -33,7 +35,7 @@ def write_enriched_batch(database: Database, batch: EnrichedBatch) -> None:
     run = batch.figures | common | {"variant": batch.variant, "finished_at": now}
     with database.write() as connection:
         lock_batch(connection, batch.batch_id)
-        upsert(connection, enrichments, good)
+        upsert(connection, enrichments, _keep_history(connection, batch, good))
         _forget_failures(connection, batch)
         upsert(connection, failures, bad)
         upsert(connection, batch_runs, [run])
@@ -74,6 +76,21 @@ def find_failures(
     if run_id is not None:
         query = query.where(failures.c.run_id == run_id)
     return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _keep_history(
+    connection: Connection, batch: EnrichedBatch, rows: Sequence[dict[str, Any]]
+) -> Sequence[dict[str, Any]]:
+    """A row that only repeats what is stored keeps when it was found out, by which run, and what it cost."""
+    stored = connection.execute(
+        select(enrichments).where(enrichments.c.batch_id == batch.batch_id, enrichments.c.variant == batch.variant)
+    )
+    known = {(row.place_id, row.state, row.fingerprint): row._mapping for row in stored}
+    for row in rows:
+        same = known.get((row["place_id"], row["state"], row["fingerprint"]))
+        if same is not None and (row["from_cache"] or row["state"] == "skipped"):
+            row |= {name: same[name] for name in _HISTORY}
+    return rows
 
 
 def _forget_failures(connection: Connection, batch: EnrichedBatch) -> None:

@@ -25,7 +25,7 @@ def run_figures(connection: Connection, run_ids: Collection[str] | None = None) 
         gyms = gyms.where(batch_runs.c.run_id.in_(run_ids))
         calls = calls.where(ledger.c.run_id.in_(run_ids))
     found = dict(connection.execute(gyms).one()._mapping) | dict(connection.execute(calls).one()._mapping)
-    return {name: float(value) if name == "cost_usd" else int(value) for name, value in found.items()}
+    return {name: round(float(value), 9) if name == "cost_usd" else int(value) for name, value in found.items()}
 
 
 def last_run(connection: Connection) -> str | None:

@@ -18,16 +18,16 @@ def upgrade() -> None:
         sa.Column("batch_id", sa.String(length=32), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("batch_id", name="pk_batches"),
-        sa.UniqueConstraint("number", name="uq_batches_number"),
+        sa.PrimaryKeyConstraint("batch_id", name=op.f("pk_batches")),
+        sa.UniqueConstraint("number", name=op.f("uq_batches_number")),
     )
     op.create_table(
         "budgets",
         sa.Column("scope", sa.String(length=128), nullable=False),
         sa.Column("spent", sa.BigInteger(), nullable=False),
         sa.Column("reserved", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("spent >= 0 AND reserved >= 0", name="ck_budgets_nothing_negative"),
-        sa.PrimaryKeyConstraint("scope", name="pk_budgets"),
+        sa.CheckConstraint("spent >= 0 AND reserved >= 0", name=op.f("ck_budgets_nothing_negative")),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_budgets")),
     )
     op.create_table(
         "gyms",
@@ -45,9 +45,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), server_default="1", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("place_id <> ''", name="ck_gyms_place_id_not_empty"),
-        sa.CheckConstraint("rating IS NULL OR (rating >= 0 AND rating <= 5)", name="ck_gyms_rating_in_range"),
-        sa.PrimaryKeyConstraint("place_id", name="pk_gyms"),
+        sa.CheckConstraint("place_id <> ''", name=op.f("ck_gyms_place_id_not_empty")),
+        sa.CheckConstraint("rating IS NULL OR (rating >= 0 AND rating <= 5)", name=op.f("ck_gyms_rating_in_range")),
+        sa.PrimaryKeyConstraint("place_id", name=op.f("pk_gyms")),
     )
     op.create_table(
         "ledger",
@@ -67,12 +67,12 @@ def upgrade() -> None:
         sa.Column("latency_seconds", sa.Float(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "prompt_tokens >= 0 AND completion_tokens >= 0 AND cost_usd >= 0", name="ck_ledger_nothing_negative"
+            "prompt_tokens >= 0 AND completion_tokens >= 0 AND cost_usd >= 0", name=op.f("ck_ledger_nothing_negative")
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_ledger"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger")),
     )
-    op.create_index("ix_ledger_run_id", "ledger", ["run_id"], unique=False)
-    op.create_index("ix_ledger_started_at", "ledger", ["started_at"], unique=False)
+    op.create_index(op.f("ix_ledger_run_id"), "ledger", ["run_id"], unique=False)
+    op.create_index(op.f("ix_ledger_started_at"), "ledger", ["started_at"], unique=False)
     op.create_table(
         "llm_cache",
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
@@ -83,24 +83,24 @@ def upgrade() -> None:
         sa.Column("cost_usd", sa.Float(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("fingerprint", name="pk_llm_cache"),
+        sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_llm_cache")),
     )
-    op.create_index("ix_llm_cache_expires_at", "llm_cache", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_llm_cache_expires_at"), "llm_cache", ["expires_at"], unique=False)
     op.create_table(
         "llm_leases",
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("fingerprint", name="pk_llm_leases"),
+        sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_llm_leases")),
     )
-    op.create_index("ix_llm_leases_holder", "llm_leases", ["holder"], unique=False)
+    op.create_index(op.f("ix_llm_leases_holder"), "llm_leases", ["holder"], unique=False)
     op.create_table(
         "llm_usage",
         sa.Column("endpoint", sa.String(length=512), nullable=False),
         sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("requests", sa.Integer(), nullable=False),
         sa.Column("tokens", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("endpoint", "second", name="pk_llm_usage"),
+        sa.PrimaryKeyConstraint("endpoint", "second", name=op.f("pk_llm_usage")),
     )
     op.create_table(
         "quarantine",
@@ -111,19 +111,21 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("row_text", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("kind IN ('gyms', 'reviews')", name="ck_quarantine_kind_known"),
-        sa.PrimaryKeyConstraint("id", name="pk_quarantine"),
-        sa.UniqueConstraint("source", "line", "kind", "reason", name="uq_quarantine_source_line_kind_reason"),
+        sa.CheckConstraint("kind IN ('gyms', 'reviews')", name=op.f("ck_quarantine_kind_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
+        sa.UniqueConstraint("source", "line", "kind", "reason", name=op.f("uq_quarantine_source_line_kind_reason")),
     )
     op.create_table(
         "batch_members",
         sa.Column("place_id", sa.String(length=256), nullable=False),
         sa.Column("batch_id", sa.String(length=32), nullable=False),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_batch_members_batch_id"),
-        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_batch_members_place_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("place_id", name="pk_batch_members"),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name=op.f("fk_batch_members_batch_id")),
+        sa.ForeignKeyConstraint(
+            ["place_id"], ["gyms.place_id"], name=op.f("fk_batch_members_place_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("place_id", name=op.f("pk_batch_members")),
     )
-    op.create_index("ix_batch_members_batch_id_place_id", "batch_members", ["batch_id", "place_id"], unique=False)
+    op.create_index(op.f("ix_batch_members_batch_id_place_id"), "batch_members", ["batch_id", "place_id"], unique=False)
     op.create_table(
         "batch_runs",
         sa.Column("run_id", sa.String(length=64), nullable=False),
@@ -141,11 +143,11 @@ def upgrade() -> None:
         sa.Column("cost_usd", sa.Float(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("gyms = enriched + failed + skipped", name="ck_batch_runs_gyms_add_up"),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_batch_runs_batch_id"),
-        sa.PrimaryKeyConstraint("run_id", "batch_id", "variant", name="pk_batch_runs"),
+        sa.CheckConstraint("gyms = enriched + failed + skipped", name=op.f("ck_batch_runs_gyms_add_up")),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name=op.f("fk_batch_runs_batch_id")),
+        sa.PrimaryKeyConstraint("run_id", "batch_id", "variant", name=op.f("pk_batch_runs")),
     )
-    op.create_index("ix_batch_runs_finished_at", "batch_runs", ["finished_at"], unique=False)
+    op.create_index(op.f("ix_batch_runs_finished_at"), "batch_runs", ["finished_at"], unique=False)
     op.create_table(
         "bundles",
         sa.Column("place_id", sa.String(length=256), nullable=False),
@@ -158,11 +160,11 @@ def upgrade() -> None:
         sa.Column("review_tokens", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("built_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_bundles_batch_id"),
-        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_bundles_place_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("place_id", name="pk_bundles"),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name=op.f("fk_bundles_batch_id")),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name=op.f("fk_bundles_place_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("place_id", name=op.f("pk_bundles")),
     )
-    op.create_index("ix_bundles_batch_id_place_id", "bundles", ["batch_id", "place_id"], unique=False)
+    op.create_index(op.f("ix_bundles_batch_id_place_id"), "bundles", ["batch_id", "place_id"], unique=False)
     op.create_table(
         "enrichments",
         sa.Column("place_id", sa.String(length=256), nullable=False),
@@ -187,14 +189,16 @@ def upgrade() -> None:
         sa.Column("enriched_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "state = 'skipped' OR (description IS NOT NULL AND has_women_hours IS NOT NULL AND model IS NOT NULL AND fingerprint IS NOT NULL)",
-            name="ck_enrichments_enriched_is_whole",
+            name=op.f("ck_enrichments_enriched_is_whole"),
         ),
-        sa.CheckConstraint("state IN ('enriched', 'skipped')", name="ck_enrichments_state_known"),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_enrichments_batch_id"),
-        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_enrichments_place_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("place_id", "variant", name="pk_enrichments"),
+        sa.CheckConstraint("state IN ('enriched', 'skipped')", name=op.f("ck_enrichments_state_known")),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name=op.f("fk_enrichments_batch_id")),
+        sa.ForeignKeyConstraint(
+            ["place_id"], ["gyms.place_id"], name=op.f("fk_enrichments_place_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("place_id", "variant", name=op.f("pk_enrichments")),
     )
-    op.create_index("ix_enrichments_batch_id_variant", "enrichments", ["batch_id", "variant"], unique=False)
+    op.create_index(op.f("ix_enrichments_batch_id_variant"), "enrichments", ["batch_id", "variant"], unique=False)
     op.create_table(
         "failures",
         sa.Column("place_id", sa.String(length=256), nullable=False),
@@ -205,11 +209,11 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.String(length=64), nullable=False),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name="fk_failures_batch_id"),
-        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_failures_place_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("place_id", "variant", name="pk_failures"),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.batch_id"], name=op.f("fk_failures_batch_id")),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name=op.f("fk_failures_place_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("place_id", "variant", name=op.f("pk_failures")),
     )
-    op.create_index("ix_failures_batch_id_variant", "failures", ["batch_id", "variant"], unique=False)
+    op.create_index(op.f("ix_failures_batch_id_variant"), "failures", ["batch_id", "variant"], unique=False)
     op.create_table(
         "gym_directory",
         sa.Column("place_id", sa.String(length=256), nullable=False),
@@ -230,10 +234,12 @@ def upgrade() -> None:
         sa.Column("enriched_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ('enriched', 'skipped', 'failed', 'pending')", name="ck_gym_directory_state_known"
+            "state IN ('enriched', 'skipped', 'failed', 'pending')", name=op.f("ck_gym_directory_state_known")
         ),
-        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_gym_directory_place_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("place_id", name="pk_gym_directory"),
+        sa.ForeignKeyConstraint(
+            ["place_id"], ["gyms.place_id"], name=op.f("fk_gym_directory_place_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("place_id", name=op.f("pk_gym_directory")),
     )
     op.create_table(
         "reviews",
@@ -246,9 +252,9 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=35), nullable=True),
         sa.Column("content_hash", sa.String(length=32), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("review_id <> ''", name="ck_reviews_review_id_not_empty"),
-        sa.CheckConstraint("rating IS NULL OR (rating >= 0 AND rating <= 5)", name="ck_reviews_rating_in_range"),
-        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name="fk_reviews_place_id", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("review_id", name="pk_reviews"),
+        sa.CheckConstraint("review_id <> ''", name=op.f("ck_reviews_review_id_not_empty")),
+        sa.CheckConstraint("rating IS NULL OR (rating >= 0 AND rating <= 5)", name=op.f("ck_reviews_rating_in_range")),
+        sa.ForeignKeyConstraint(["place_id"], ["gyms.place_id"], name=op.f("fk_reviews_place_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("review_id", name=op.f("pk_reviews")),
     )
-    op.create_index("ix_reviews_place_id_review_id", "reviews", ["place_id", "review_id"], unique=False)
+    op.create_index(op.f("ix_reviews_place_id_review_id"), "reviews", ["place_id", "review_id"], unique=False)
