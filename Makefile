@@ -20,7 +20,7 @@ demo: $(READY)  ## the whole main job on the sample, offline, no key
 	$(BIN)/gym-enrichment demo
 
 test: $(READY)  ## every test; nothing but this folder and loopback is touched
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: $(READY)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """`gym-enrichment doctor`: checks what a run needs and says how to mend what is wrong."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,7 +101,9 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
         "DAGSTER_HOME",
         same,
         current or "not set",
-        "" if same else f"plain `dagster` commands would use another instance: export DAGSTER_HOME={wanted}",
+        ""
+        if same
+        else f"plain `dagster` commands would use another instance: export DAGSTER_HOME={shlex.quote(str(wanted))}",
     )
     configuration = wanted / "dagster.yaml"
     if not configuration.exists():

@@ -2,12 +2,9 @@
 
 import dagster as dg
 
-from gym_enrichment.partitions import gym_batches
-
 enrich_batches = dg.define_asset_job(
     "enrich_batches",
     selection=dg.AssetSelection.assets("review_bundles", "gym_enrichments"),
-    partitions_def=gym_batches,
     description="Builds the bundles of some batches and enriches their gyms.",
     executor_def=dg.in_process_executor,
 )

@@ -19,7 +19,7 @@ from gym_enrichment.definitions import build_definitions
 from gym_enrichment.partitions import add_missing_keys, gym_batches
 from gym_enrichment.pipeline.enriching.enricher import Progress
 from gym_enrichment.pipeline.ingesting import IngestReport
-from gym_enrichment.resources import BUDGET_SCOPE_TAG, GymPipeline
+from gym_enrichment.resources import RUN_TAG, GymPipeline
 from gym_enrichment.settings import Settings
 from gym_enrichment.sources import Kind
 from gym_enrichment.storage.enrichments import find_failures
@@ -79,15 +79,15 @@ def run_batches(
     database = settings.database
     definitions = build_definitions(GymPipeline(settings, on_progress))
     queries_before = database.review_queries.value
-    run_ids, errors, seconds = [], [], 0.0
-    scope = uuid.uuid4().hex
+    errors: list[str] = []
+    seconds = 0.0
+    run_id = uuid.uuid4().hex
     with open_instance(settings) as instance:
         add_missing_keys(instance, database)
         keys = instance.get_dynamic_partitions(gym_batches.name or "")
         for first, last in _ranges(keys, batches, settings.partitions_per_run):
-            tags = {_RANGE_START: first, _RANGE_END: last, BUDGET_SCOPE_TAG: scope}
+            tags = {_RANGE_START: first, _RANGE_END: last, RUN_TAG: run_id}
             result = _execute(definitions, "enrich_batches", instance, tags)
-            run_ids.append(result.run_id)
             errors += _errors_beyond_failed_gyms(result)
             seconds += _step_seconds(instance, result.run_id, "gym_enrichments")
             if errors:
@@ -95,10 +95,9 @@ def run_batches(
         published = _execute(definitions, "publish_directory", instance, {})
         errors += _errors_beyond_failed_gyms(published)
     with database.read() as connection:
-        figures: dict[str, Any] = run_figures(connection, run_ids)
+        figures: dict[str, Any] = run_figures(connection, run_id)
         failures = [
             {"place_id": row["place_id"], "error": f"{row['kind']}: {row['message']}"}
-            for run_id in run_ids
             for row in find_failures(connection, run_id=run_id)
         ]
     figures |= {

@@ -8,7 +8,7 @@ from gym_enrichment.storage.engine import Database
 
 gym_batches = dg.DynamicPartitionsDefinition(name="gym_batch")
 
-_KEYS_PER_CALL = 5_000
+KEYS_PER_CALL = 5_000
 """SQLite failed when about 36,000 keys were added in one call."""
 
 
@@ -31,5 +31,5 @@ def missing_keys(instance: dg.DagsterInstance, database: Database) -> list[str]:
 def add_missing_keys(instance: dg.DagsterInstance, database: Database) -> None:
     """Let Dagster know every batch of the database."""
     keys = missing_keys(instance, database)
-    for start in range(0, len(keys), _KEYS_PER_CALL):
-        instance.add_dynamic_partitions(gym_batches.name or "", keys[start : start + _KEYS_PER_CALL])
+    for start in range(0, len(keys), KEYS_PER_CALL):
+        instance.add_dynamic_partitions(gym_batches.name or "", keys[start : start + KEYS_PER_CALL])

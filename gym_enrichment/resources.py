@@ -1,21 +1,23 @@
 """What assets are given: settings and database, opened when a run first needs them, never at import."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+
+import dagster as dg
 
 from gym_enrichment.llm.endpoint import open_endpoint
 from gym_enrichment.pipeline.enriching.enricher import Enricher, Progress
 from gym_enrichment.settings import Settings, load_settings
 from gym_enrichment.storage.engine import Database
 
-BUDGET_SCOPE_TAG = "gym_enrichment/budget"
-"""Runs with the same value of this tag share one GYM_BUDGET_USD; so do the runs of one backfill."""
+RUN_TAG = "gym_enrichment/run"
+"""What `gym-enrichment run` tags its Dagster runs with, so that they count as the one run that the user started."""
 
 
-def budget_scope(tags: Mapping[str, str]) -> str | None:
-    """What the budget of a run with these tags is for; None: for the run alone."""
-    return tags.get(BUDGET_SCOPE_TAG) or tags.get("dagster/backfill")
+def run_id_of(run: dg.DagsterRun) -> str:
+    """The run that ledger, statistics and GYM_BUDGET_USD mean: the user's `run`, the backfill, or else Dagster's."""
+    return run.tags.get(RUN_TAG) or run.tags.get("dagster/backfill") or run.run_id
 
 
 class GymPipeline:

@@ -8,14 +8,14 @@ from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import batches_changed
 
 
-@dg.schedule(job=enrich_batches, cron_schedule="0 3 * * *")
+@dg.schedule(job=enrich_batches, cron_schedule="0 * * * *")
 def changed_reviews_schedule(
     context: dg.ScheduleEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Every night, materializes again the batches whose gyms or reviews changed since their bundles were built.
+    """Every hour, materializes again the batches whose gyms or reviews changed since their bundles were built.
 
-    Only gyms whose prompt changed are asked again: the others' answers come from the cache. The run key names
-    the state of the sources, so each change is requested once, and a later change again.
+    Only gyms whose prompt changed are asked again: the others' answers come from the cache. A batch is requested
+    until its bundles are built anew; the run key names the state of the sources that it was requested for.
     """
     add_missing_keys(context.instance, gym_pipeline.database)
     with gym_pipeline.database.read() as connection:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from gym_enrichment.jobs import enrich_batches
-from gym_enrichment.partitions import gym_batches, missing_keys
+from gym_enrichment.partitions import KEYS_PER_CALL, gym_batches, missing_keys
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import assign_batches, unstarted_batches
 
@@ -20,7 +20,7 @@ def new_gyms_sensor(
     """
     database, settings = gym_pipeline.database, gym_pipeline.settings
     assign_batches(database, settings.batch_size)
-    new_keys = missing_keys(context.instance, database)
+    new_keys = missing_keys(context.instance, database)[:KEYS_PER_CALL]
     with database.read() as connection:
         batches = unstarted_batches(connection, after=context.cursor, most=settings.batches_per_tick)
     if not batches and not new_keys:

@@ -1,22 +1,24 @@
 """What `show`, `stats` and the end of `run` print."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gym_enrichment.console import output, print_json, print_table, say
 from gym_enrichment.domain.hours import HoursError, french_sentence, parse_hours, split_hours_text
-from gym_enrichment.launching import RunReport
 from gym_enrichment.storage.directory import directory_counts, find_published, first_published
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import find_enrichments, find_failures
 from gym_enrichment.storage.raw_lookups import find_quarantined, find_review_texts
 from gym_enrichment.storage.statistics import attempts_by_outcome, last_run, run_figures, variant_figures
 
+if TYPE_CHECKING:
+    from gym_enrichment.launching import RunReport
+
 _GYMS_IN_TABLE = 12
 _QUOTE_CHARACTERS = 200
 
 
-def show_run(database: Database, report: RunReport) -> None:
+def show_run(database: Database, report: "RunReport") -> None:
     """The published gyms (some of them) and the figures of a run."""
     with database.read() as connection:
         rows = first_published(connection, _GYMS_IN_TABLE)
@@ -82,7 +84,7 @@ def show_statistics(database: Database, as_json: bool) -> None:
     with database.read() as connection:
         run_id = last_run(connection)
         found = {
-            "last_run": run_figures(connection, [run_id]) if run_id else None,
+            "last_run": run_figures(connection, run_id) if run_id else None,
             "all_time": run_figures(connection),
             "variants": variant_figures(connection),
             "attempts": attempts_by_outcome(connection),

@@ -11,7 +11,7 @@ from gym_enrichment.io_managers import BundlesByBatch, EnrichmentIOManager
 from gym_enrichment.llm.errors import RunStopped
 from gym_enrichment.partitions import backfill_policy, gym_batches
 from gym_enrichment.pipeline.enriching.enricher import Progress
-from gym_enrichment.resources import GymPipeline, budget_scope
+from gym_enrichment.resources import GymPipeline, run_id_of
 from gym_enrichment.storage import tables
 
 _SECONDS_BETWEEN_LOGS = 10.0
@@ -40,7 +40,7 @@ def gym_enrichments(
     outcomes = PartitionOutcomes(context)
     with gym_pipeline.enricher(_log_now_and_then(context)) as enricher:
         try:
-            for batch in enricher.enrich(review_bundles, context.run_id, budget_scope(context.run.tags)):
+            for batch in enricher.enrich(review_bundles, run_id_of(context.run)):
                 enrichment_io.write_partition(batch)
                 outcomes.add(batch)
         except RunStopped as stopped:

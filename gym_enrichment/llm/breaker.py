@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable
 
-from gym_enrichment.llm.errors import CallError, ErrorKind, RunStopped
+from gym_enrichment.llm.errors import CallError
 
 _LEAST_FAILURES = 20
 """So many calls in a row must have failed: a few slow ones are no outage."""
 
 
 class Breaker:
-    """Stops the run when nothing was answered for `patience` seconds while calls kept failing.
+    """Says that the run has to stop when nothing was answered for `patience` seconds while calls kept failing.
 
     Args:
         patience: seconds without one answer.
@@ -27,19 +27,15 @@ class Breaker:
         """The provider lives."""
         self._failures = 0
 
-    def failed(self, error: CallError) -> None:
-        """Count a call that was not answered.
-
-        Raises:
-            RunStopped: that was one too many.
-        """
+    def failed(self, error: CallError) -> str | None:
+        """Count a call that was not answered; why the run has to stop, if that was one too many."""
         if self._failures == 0:
             self._since = self._clock()
         self._failures += 1
         silent = self._clock() - self._since
-        if self._failures >= _LEAST_FAILURES and silent >= self._patience:
-            raise RunStopped(
-                ErrorKind(error.kind),
-                f"the LLM server has not answered for {silent:.0f} seconds ({self._failures} calls in a row failed,"
-                f" the last one: {error.message}). Run again when it is back",
-            )
+        if self._failures < _LEAST_FAILURES or silent < self._patience:
+            return None
+        return (
+            f"the LLM server has not answered for {silent:.0f} seconds ({self._failures} calls in a row failed,"
+            f" the last one: {error.message}). Run again when it is back"
+        )

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Record
 from gym_enrichment.llm.breaker import Breaker
-from gym_enrichment.llm.errors import CallError, ErrorKind, RunStopped
+from gym_enrichment.llm.errors import CallError, ErrorKind, Reaction, RunStopped
 from gym_enrichment.llm.limits import AdaptiveLimit
 from gym_enrichment.llm.pricing import FREE, Price
 from gym_enrichment.llm.requests import BudgetReached, LlmRequest, Payload, RawAnswer, Usage
@@ -94,6 +94,7 @@ class Caller:
         self._price_of = price_of
         self._tokens = _TokenGuess()
         self._budget_reached = False
+        self._stopped: RunStopped | None = None
         self._last_words: set[asyncio.Future[None]] = set()
 
     async def call(
@@ -111,11 +112,13 @@ class Caller:
         Raises:
             CallError: it failed; BrokenRules if its answer did not pass `check`.
             BudgetReached: it was not sent.
-            RunStopped: it was one failure too many, or its price is unknown though a budget is set.
+            RunStopped: it showed that no call can succeed, or was one failure too many, or its price is unknown though a budget is set.
         """
         price = self._known_price(request.model)
         want = self._want(payload, price)
         async with self._limit.place(want.tokens):
+            if self._stopped is not None:
+                raise self._stopped
             admission = await self._admitted(want)
             try:
                 sent = await self._send(payload)
@@ -141,8 +144,10 @@ class Caller:
                 self._tokens.learn(len(payload.content), sent.raw)
                 return Called(value, sent.raw)
             self.stats.errors[error.kind] += 1
+            self._judge(error)
             await self._books.save(record)
-        self._judge(error)
+        if self._stopped is not None:
+            raise self._stopped
         raise error
 
     async def _send(self, payload: Payload) -> "_Sent":
@@ -162,12 +167,15 @@ class Caller:
         return _Sent(raw, error, started_at, seconds)
 
     def _judge(self, error: CallError) -> None:
-        """Raises RunStopped where going on makes no sense."""
-        if error.kind in _UNANSWERED:
-            self._breaker.failed(error)
-        if error.retry_after is not None and error.retry_after > _LONGEST_WAIT_SECONDS:
+        """Where going on makes no sense, let no further call begin: not even before this one is booked."""
+        down = self._breaker.failed(error) if error.kind in _UNANSWERED else None
+        if down is not None:
+            self._stopped = RunStopped(error.kind, down)
+        elif error.reaction is Reaction.RUN_STOPS:
+            self._stopped = RunStopped(error.kind, error.message)
+        elif error.retry_after is not None and error.retry_after > _LONGEST_WAIT_SECONDS:
             wait = f"the LLM server asks to wait {error.retry_after:,.0f} seconds"
-            raise RunStopped(error.kind, f"{wait} ({error.message}): run again then")
+            self._stopped = RunStopped(error.kind, f"{wait} ({error.message}): run again then")
 
     def _book_cancelled(self, request: LlmRequest, usage: Usage, want: Want, admission: Admission) -> None:
         """A call that the end of the run cut off may be charged for: it is in the ledger, and in the budget in full."""

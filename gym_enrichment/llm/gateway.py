@@ -17,7 +17,7 @@ from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Claim, Record
 from gym_enrichment.llm.breaker import Breaker
 from gym_enrichment.llm.caller import BrokenRules, Caller, GatewayStats
-from gym_enrichment.llm.errors import CallError, Reaction, RunStopped
+from gym_enrichment.llm.errors import CallError, Reaction
 from gym_enrichment.llm.limits import AdaptiveLimit
 from gym_enrichment.llm.pricing import Price, price_of
 from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, Payload, RawAnswer, Usage
@@ -204,8 +204,6 @@ class Gateway:
                 called = await self._caller.call(asked, payload, usage, check, keep)
             except CallError as error:
                 failures += 1
-                if error.reaction is Reaction.RUN_STOPS:
-                    raise RunStopped(error.kind, error.message) from error
                 if error.reaction is Reaction.RETRY and failures < self._max_attempts:
                     await asyncio.sleep(self._backoff.wait(failures, error.retry_after))
                 elif error.reaction in second_chance and (again := _asked_again(asked, error)) is not None:

@@ -3,8 +3,6 @@
 What must not live here: how figures are shown.
 """
 
-from collections.abc import Collection
-
 from sqlalchemy import Connection, func, select
 
 from gym_enrichment.storage.tables import batch_runs, ledger
@@ -13,17 +11,17 @@ _GYM_FIGURES = ("gyms", "enriched", "failed", "skipped", "skipped_budget", "cach
 _TOKEN_FIGURES = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
-def run_figures(connection: Connection, run_ids: Collection[str] | None = None) -> dict[str, int | float]:
-    """The figures of some runs, or of all time. A gym that was in two runs counts in both."""
+def run_figures(connection: Connection, run_id: str | None = None) -> dict[str, int | float]:
+    """The figures of one run, or of all time. A gym that was in two runs counts in both."""
     gyms = select(*(func.coalesce(func.sum(batch_runs.c[name]), 0).label(name) for name in _GYM_FIGURES))
     calls = select(
         func.count().label("llm_calls"),
         *(func.coalesce(func.sum(ledger.c[name]), 0).label(name) for name in _TOKEN_FIGURES),
         func.coalesce(func.sum(ledger.c.cost_usd), 0.0).label("cost_usd"),
     )
-    if run_ids is not None:
-        gyms = gyms.where(batch_runs.c.run_id.in_(run_ids))
-        calls = calls.where(ledger.c.run_id.in_(run_ids))
+    if run_id is not None:
+        gyms = gyms.where(batch_runs.c.run_id == run_id)
+        calls = calls.where(ledger.c.run_id == run_id)
     found = dict(connection.execute(gyms).one()._mapping) | dict(connection.execute(calls).one()._mapping)
     return {name: round(float(value), 9) if name == "cost_usd" else int(value) for name, value in found.items()}
 

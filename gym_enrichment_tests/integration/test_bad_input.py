@@ -367,9 +367,7 @@ def test_quarantined_rows_of_a_postgres_source_name_it_without_its_password(
 ) -> None:
     with postgres_database.write() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO gyms (place_id, content_hash, created_at, updated_at)"
-            "INSERT INTO gyms (place_id, rating, content_hash, created_at, updated_at)"
-            " VALUES ('g', 9, '', now(), now())"
+            "INSERT INTO gyms (place_id, content_hash, created_at, updated_at) VALUES (' ', '', now(), now())"
         )
     url = postgres_url.replace("postgres@", "postgres:hunter2@")
     report = ingest(sqlite_database, [f"{url}?options=-csearch_path%3D{postgres_database.search_path}"])

@@ -161,6 +161,7 @@ RUN = {
     "enriched": 1,
     "failed": 1,
     "skipped": 1,
+    "skipped_budget": 0,
     "llm_calls": 2,
     "cache_hits": 0,
     "prompt_tokens": 1,
@@ -517,7 +518,7 @@ def failure(place_id: str) -> GymFailure:
 def batch_of(*results: Enrichment | GymFailure, batch_id: str = "batch-000001", run_id: str = "run-1") -> EnrichedBatch:
     good = [result for result in results if isinstance(result, Enrichment)]
     bad = [result for result in results if isinstance(result, GymFailure)]
-    return EnrichedBatch(batch_id, run_id, "combined", good, bad, len(results), 0, 1, 1, 0.1, 0.5)
+    return EnrichedBatch(batch_id, run_id, "combined", good, bad, (), len(results), 0, 1, 1, 0.1, 0.5)
 
 
 @pytest.fixture

@@ -66,35 +66,29 @@ class Enricher:
         """The way of asking."""
         return CombinedVariant(self.endpoint)
 
-    def enrich(
-        self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str, budget_scope: str | None = None
-    ) -> Iterator[EnrichedBatch]:
+    def enrich(self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str) -> Iterator[EnrichedBatch]:
         """Each batch, as soon as its last gym is done; later batches are begun meanwhile.
 
         Args:
             batches: batch id and bundles; read as calls become free, so any number may come.
-            run_id: what the ledger books the calls on.
-            budget_scope: what GYM_BUDGET_USD is for, when several runs share it; default: this run.
+            run_id: what the ledger books the calls on, and what GYM_BUDGET_USD is for.
 
         Raises:
             RunStopped: nothing can be asked before somebody mends the configuration. What was answered before
                 is in the cache; batches that were not yielded are untouched.
         """
-        run = _Run(self, iter(batches), run_id, budget_scope or run_id)
+        run = _Run(self, iter(batches), run_id)
         yield from iterate_in_background(run.work, on_tick=lambda: self.on_progress(run.progress))
 
 
 class _Run:
     """The state of one call of `Enricher.enrich`; lives in the background loop."""
 
-    def __init__(
-        self, enricher: Enricher, batches: Iterator[tuple[str, list[Bundle]]], run_id: str, budget_scope: str
-    ) -> None:
+    def __init__(self, enricher: Enricher, batches: Iterator[tuple[str, list[Bundle]]], run_id: str) -> None:
         self.progress = Progress()
         self._enricher = enricher
         self._batches = batches
         self._run_id = run_id
-        self._budget_scope = budget_scope
 
     async def work(self, emit: Emit[EnrichedBatch]) -> None:
         """Begin gyms as fast as the window allows until the batches are used up."""
@@ -109,7 +103,7 @@ class _Run:
             cache_ttl_seconds=settings.cache_ttl_seconds,
             max_attempts=settings.max_attempts,
             patience=settings.patience_seconds,
-            terms=_terms(settings, endpoint, self._budget_scope),
+            terms=_terms(settings, endpoint, self._run_id),
             prices=partial(price_from_settings, settings),
         )
         self.progress.stats = gateway.stats
@@ -217,9 +211,9 @@ def skipped(bundle: Bundle, variant: str) -> Enrichment:
     )
 
 
-def _terms(settings: Settings, endpoint: Endpoint, budget_scope: str) -> Terms:
+def _terms(settings: Settings, endpoint: Endpoint, run_id: str) -> Terms:
     budgets = {
-        f"run:{budget_scope}": settings.budget_usd,
+        f"run:{run_id}": settings.budget_usd,
         f"month:{datetime.now(UTC):%Y-%m}": settings.monthly_budget_usd,
     }
     return Terms(
