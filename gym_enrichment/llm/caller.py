@@ -112,7 +112,8 @@ class Caller:
         Raises:
             CallError: it failed; BrokenRules if its answer did not pass `check`.
             BudgetReached: it was not sent.
-            RunStopped: it showed that no call can succeed, or was one failure too many, or its price is unknown though a budget is set.
+            RunStopped: it showed that no call can succeed, or was one failure too many; or its price is unknown
+                though a budget is set.
         """
         price = self._known_price(request.model)
         want = self._want(payload, price)
