@@ -55,12 +55,11 @@ def release(connection: Connection, fingerprints: Collection[str], holder: str) 
 
 def _claim(connection: Connection, fingerprints: Sequence[str], holder: str) -> set[str]:
     now = now_seconds(connection)
-    insert = dialect_insert(connection, llm_leases).values(
-        [{"fingerprint": key, "holder": holder, "expires_at": now + LEASE_SECONDS} for key in fingerprints]
-    )
+    insert = dialect_insert(connection, llm_leases)
     taken_over = insert.on_conflict_do_update(
         index_elements=["fingerprint"],
         set_={"holder": insert.excluded.holder, "expires_at": insert.excluded.expires_at},
         where=llm_leases.c.expires_at < now,
     ).returning(llm_leases.c.fingerprint)
-    return set(connection.execute(taken_over).scalars())
+    rows = [{"fingerprint": key, "holder": holder, "expires_at": now + LEASE_SECONDS} for key in fingerprints]
+    return set(connection.execute(taken_over, rows).scalars())

@@ -6,9 +6,6 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-ROWS_PER_STATEMENT = 500
-"""Rows in one statement: SQLite binds at most 32,766 values, our widest table has under 30 columns."""
-
 
 def dialect_insert(connection: Connection, table: Table) -> Any:
     """An INSERT into `table` that knows ON CONFLICT, in the dialect of `connection`."""
@@ -23,8 +20,10 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
         table: where to.
         rows: column name to value, all with the same columns; no primary key twice.
     """
+    if not rows:
+        return
+    # Executed with many rows instead of rendered with them: one statement, compiled once whatever their number.
     keys = [column.name for column in table.primary_key]
-    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        statement = dialect_insert(connection, table).values(list(rows[start : start + ROWS_PER_STATEMENT]))
-        replaced = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced))
+    statement = dialect_insert(connection, table)
+    replaced = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced), rows)

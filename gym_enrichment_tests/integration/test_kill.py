@@ -132,7 +132,9 @@ def assert_whole(database: Database, requests: int) -> None:
     assert count(database, tables.llm_cache) == GYMS
     assert orphans == []
     assert GYMS <= count(database, tables.ledger) <= requests
-    assert count(database, tables.ledger, tables.ledger.c.outcome == "ok") == count(database, tables.ledger)
+    # A call that Ctrl-C cut off is booked as cancelled: the provider may charge for it.
+    cancelled = count(database, tables.ledger, tables.ledger.c.outcome == "cancelled")
+    assert count(database, tables.ledger, tables.ledger.c.outcome == "ok") + cancelled == count(database, tables.ledger)
 
 
 def test_after_kill_9_in_the_middle_the_next_run_pays_only_for_what_was_in_flight(

@@ -663,7 +663,7 @@ database.engine
 begin()
 for turn in range(8):
     run_id = f"{who}-{turn}"
-    batch = EnrichedBatch("batch-000001", run_id, "combined", good, bad, 100, 0, 0, 0, 0.0, 0.0)
+    batch = EnrichedBatch("batch-000001", run_id, "combined", good, bad, (), 100, 0, 0, 0, 0.0, 0.0)
     write_enriched_batch(database, batch)
 """
 
