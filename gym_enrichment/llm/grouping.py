@@ -14,15 +14,17 @@ Result = TypeVar("Result")
 class Grouped(Generic[Item, Result]):
     """Turns calls with one item each into calls of `work` with many, in a thread, one at a time.
 
-    While one group is worked on, the next gathers: no timer, no delay when idle, large groups under load.
+    While one group is worked on, the next gathers: large groups under load, and no delay when idle unless asked for.
 
     Args:
         work: gets a list of items and returns as many results in the same order. Blocking.
         most: most items in one group.
+        linger: seconds that the first group waits for more: larger groups, for what nobody is in a hurry for.
     """
 
-    def __init__(self, work: Callable[[list[Item]], Sequence[Result]], most: int = 500) -> None:
+    def __init__(self, work: Callable[[list[Item]], Sequence[Result]], most: int = 500, linger: float = 0.0) -> None:
         self._work = work
+        self._linger = linger
         self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._worker: asyncio.Task[None] | None = None
@@ -43,7 +45,7 @@ class Grouped(Generic[Item, Result]):
     async def _work_off(self) -> None:
         try:
             # A tick lets the tasks that are ready now join the first group.
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._linger)
             while self._waiting:
                 group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._work_group(group)

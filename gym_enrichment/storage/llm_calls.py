@@ -4,14 +4,14 @@ What must not live here: when to ask (llm/) and what an answer means (prompts/).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import ledger, llm_cache
-from gym_enrichment.storage.upsert import upsert
+from gym_enrichment.storage.upsert import as_row, upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,27 @@ class LedgerEntry:
     started_at: datetime
 
 
+# Statements of the hot path are built once; building one costs as much as running it.
+_FIND = select(llm_cache).where(
+    llm_cache.c.fingerprint.in_(bindparam("fingerprints", expanding=True)), llm_cache.c.expires_at > bindparam("now")
+)
+_BOOK = insert(ledger)
+
+
 def find_cached(connection: Connection, fingerprints: Sequence[str]) -> dict[str, CachedAnswer]:
     """The fresh answers among `fingerprints`, in one query."""
     if not fingerprints:
         return {}
-    query = select(llm_cache).where(
-        llm_cache.c.fingerprint.in_(fingerprints), llm_cache.c.expires_at > datetime.now(UTC)
-    )
-    return {row.fingerprint: CachedAnswer(**row._mapping) for row in connection.execute(query)}
+    found = connection.execute(_FIND, {"fingerprints": list(fingerprints), "now": datetime.now(UTC)})
+    return {row.fingerprint: CachedAnswer(*row) for row in found}
 
 
 def save_calls(connection: Connection, entries: Sequence[LedgerEntry], answers: Sequence[CachedAnswer]) -> None:
     """Attempts and the answers they brought, in the caller's transaction."""
     if entries:
-        connection.execute(insert(ledger), [asdict(entry) for entry in entries])
+        connection.execute(_BOOK, [as_row(entry) for entry in entries])
     # Two of one fingerprint can only come from two processes whose clocks or leases failed: the later one counts.
-    upsert(connection, llm_cache, [asdict(answer) for answer in {a.fingerprint: a for a in answers}.values()])
+    upsert(connection, llm_cache, [as_row(answer) for answer in {a.fingerprint: a for a in answers}.values()])
 
 
 def sweep_cache(database: Database, now: datetime) -> int:
