@@ -141,7 +141,7 @@ def test_after_kill_9_in_the_middle_the_next_run_pays_only_for_what_was_in_fligh
     command: Command, server: SlowServer, database: Database
 ) -> None:
     process = command.start()
-    assert server.half_way.wait(30), "the run never came half way"
+    assert server.half_way.wait(180), "the run never came half way"
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
@@ -166,7 +166,7 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on_from_there(
     command: Command, server: SlowServer, database: Database
 ) -> None:
     process = command.start()
-    assert server.half_way.wait(30), "the run never came half way"
+    assert server.half_way.wait(180), "the run never came half way"
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     printed, errors = process.communicate(timeout=30)
@@ -190,7 +190,7 @@ def test_ctrl_c_twice_loses_no_more_than_once(sqlite_database: Database, server:
     ingest_gyms(sqlite_database, tmp_path / "source", GYMS, reviews_each=1)
     command = Command(sqlite_database, server, tmp_path)
     process = command.start()
-    assert server.half_way.wait(30), "the run never came half way"
+    assert server.half_way.wait(180), "the run never came half way"
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
