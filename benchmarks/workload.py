@@ -43,4 +43,4 @@ def bundles(gyms: int, seed: int = 0) -> Iterator[tuple[str, list[Bundle]]]:
 def requests(gyms: int) -> list[LlmRequest]:
     """The requests that the combined variant makes for the same gyms."""
     variant = CombinedVariant(Endpoint("bench", None, SecretStr("bench"), "bench"))
-    return [variant.request(item) for _, batch in bundles(gyms) for item in batch]
+    return [variant.alone(item) for _, batch in bundles(gyms) for item in batch]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from gym_enrichment.settings import LlmChoice, Settings, SettingsError, load_settings
+from gym_enrichment.settings import LlmChoice, Settings, SettingsError, VariantChoice, load_settings
 from gym_enrichment.storage.engine import DatabaseError
 
 if TYPE_CHECKING:
@@ -88,17 +88,47 @@ def ingest(sources: tuple[str, ...], as_json: bool) -> None:
 @main.command()
 @click.option("--limit", type=click.IntRange(min=1), help="Enrich at most N gyms.")
 @click.option(
-    "--variant", type=click.Choice(["combined"]), default="combined", show_default=True, help="The way of asking."
+    "--variant",
+    type=click.Choice([choice.value for choice in VariantChoice]),
+    help="The way of asking (default: GYM_VARIANT).",
 )
 @click.option("--batches", help="Only these batches, separated by commas, whether they need it or not.")
 @json_option
-def run(limit: int | None, variant: str, batches: str | None, as_json: bool) -> None:
+def run(limit: int | None, variant: str | None, batches: str | None, as_json: bool) -> None:
     """Batch what is new, bundle, enrich and publish, through Dagster."""
-    del variant  # one so far; click has checked it
     if limit is not None and batches is not None:
         raise click.UsageError("--limit and --batches exclude each other")
     wanted = [batch.strip() for batch in batches.split(",") if batch.strip()] if batches is not None else None
-    _run(load_settings(), as_json=as_json, limit=limit, batches=wanted)
+    settings = load_settings(GYM_VARIANT=variant) if variant is not None else load_settings()
+    _run(settings, as_json=as_json, limit=limit, batches=wanted)
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(min=1), help="As for `run`.")
+@click.option(
+    "--variant",
+    type=click.Choice([choice.value for choice in VariantChoice]),
+    help="The way of asking (default: GYM_VARIANT).",
+)
+@json_option
+def estimate(limit: int | None, variant: str | None, as_json: bool) -> None:
+    """Calls, tokens and cost of what `run` would do, before spending anything."""
+    from gym_enrichment.console import print_json, print_table, say
+    from gym_enrichment.llm.endpoint import describe_endpoint
+    from gym_enrichment.pipeline.choosing import choose_batches
+    from gym_enrichment.pipeline.enriching.variants import variant_of
+    from gym_enrichment.pipeline.estimating import estimate as estimate_run
+
+    settings = load_settings(GYM_VARIANT=variant) if variant is not None else load_settings()
+    endpoint = describe_endpoint(settings)
+    chosen = choose_batches(settings, limit=limit)
+    found = estimate_run(settings, endpoint, variant_of(settings, endpoint), chosen.batch_ids)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        print_table("What `run` would do", ["", ""], list(found.as_dict().items()))
+    if not found.priced:
+        say(f"the price of {endpoint.model} is not known: set GYM_LLM_PRICE_PROMPT and GYM_LLM_PRICE_COMPLETION")
 
 
 @main.command()
@@ -109,12 +139,13 @@ def show(place_id: str | None, quarantine: bool, as_json: bool) -> None:
     """One gym's enrichment with its evidence and metadata."""
     from gym_enrichment import showing
 
-    database = load_settings().database
+    settings = load_settings()
+    database = settings.database
     if quarantine == (place_id is not None):
         raise click.UsageError("give a PLACE_ID, or --quarantine")
     if place_id is None:
         showing.show_quarantine(database, as_json)
-    elif not showing.show_gym(database, place_id, as_json):
+    elif not showing.show_gym(database, place_id, as_json, settings.variant):
         _refuse(f"no gym {place_id!r} in {database.shown}")
 
 
@@ -158,13 +189,23 @@ def export(form: str, output: Path | None) -> None:
     "--latency", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Mean seconds per answer."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Makes the spread of latencies repeatable.")
-def serve_llm(host: str, port: int, latency: float, seed: int) -> None:
+@click.option(
+    "--batch-seconds", type=click.FloatRange(min=0), default=0.2, show_default=True, help="Seconds that a batch takes."
+)
+@click.option(
+    "--batch-faults",
+    type=int,
+    metavar="SEED",
+    help="Batches come back in disorder, with missing or failed lines, expired or cancelled.",
+)
+def serve_llm(host: str, port: int, latency: float, seed: int, batch_seconds: float, batch_faults: int | None) -> None:
     """The offline engine as an OpenAI-compatible server, until Ctrl-C."""
     from gym_enrichment.console import say
-    from gym_enrichment.llm.offline.server import serve
+    from gym_enrichment.llm.offline.server import build_app, serve
 
+    app = build_app(latency, seed, batch_seconds, batch_faults)
     try:
-        asyncio.run(serve(host, port, latency, seed, on_start=lambda url: say(f"offline-extractive at {url}")))
+        asyncio.run(serve(app, host, port, on_start=lambda url: say(f"offline-extractive at {url}")))
     except OSError as error:
         _refuse(f"cannot listen on {host}:{port}: {error.strerror or error}")
     except KeyboardInterrupt:

@@ -68,6 +68,8 @@ def progress_bar(total: int) -> Iterator[Callable[[RunProgress], None]]:
             line = (
                 f"{stats.llm_calls} calls, {stats.cache_hits} cached, {progress.failed} failed, ${stats.cost_usd:.4f}"
             )
+            if clause := progress.waiting():
+                line += f"; {clause}"
             bar.update(task, completed=progress.done, line=line)
 
         yield update

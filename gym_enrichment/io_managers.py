@@ -68,10 +68,10 @@ class EnrichmentIOManager(dg.IOManager):
         self.write_partition(obj)
 
     def load_input(self, context: dg.InputContext) -> dict[str, list[Enrichment]]:
-        """The good rows of the partitions asked for.
+        """The good rows of the partitions asked for, of the variant that the settings name.
 
         Raises:
             MissingPartition: a partition was never materialized.
         """
-        database = self._pipeline.database
-        return {key: read_enrichments(database, key, "combined") for key in context.asset_partition_keys}
+        database, variant = self._pipeline.database, self._pipeline.settings.variant
+        return {key: read_enrichments(database, key, variant) for key in context.asset_partition_keys}

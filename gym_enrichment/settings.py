@@ -25,6 +25,20 @@ class LlmChoice(StrEnum):
     OFFLINE = "offline"
 
 
+class VariantChoice(StrEnum):
+    """The ways of asking: everything about one gym in one call, or about several gyms."""
+
+    COMBINED = "combined"
+    PACKED = "packed"
+
+
+class LlmMode(StrEnum):
+    """How prompts travel: each by itself and answered at once, or many together within a day at half the price."""
+
+    SYNC = "sync"
+    BATCH = "batch"
+
+
 class Settings(BaseSettings):
     """The settings of one process. Build it with `load_settings`, which turns mistakes into clear errors."""
 
@@ -65,6 +79,17 @@ class Settings(BaseSettings):
     """Dollars per million completion tokens, instead of the price list's."""
     max_attempts: int = Field(6, alias="GYM_LLM_MAX_ATTEMPTS", ge=1, le=100)
     """Attempts at one request while its errors are transient."""
+    llm_mode: LlmMode = Field(LlmMode.SYNC, alias="GYM_LLM_MODE")
+    """`batch` sends the prompts through the Batch API."""
+    batch_requests: int = Field(5_000, alias="GYM_LLM_BATCH_REQUESTS", ge=1, le=50_000)
+    """Most requests in one API batch, and most that wait at once in one process; some 20 KB of memory each."""
+    batch_poll_seconds: float = Field(60.0, alias="GYM_LLM_BATCH_POLL", gt=0, le=3_600)
+    """Longest time between two looks at an API batch."""
+
+    variant: VariantChoice = Field(VariantChoice.COMBINED, alias="GYM_VARIANT")
+    """The way of asking."""
+    pack_tokens: int = Field(6_000, alias="GYM_PACK_TOKENS", ge=500)
+    """Most tokens of facts and reviews in one call of the variant `packed`."""
 
     batch_size: int = Field(100, alias="GYM_BATCH_SIZE", ge=1, le=10_000)
     token_budget: int = Field(1_200, alias="GYM_TOKEN_BUDGET", ge=50)

@@ -42,10 +42,10 @@ def show_run(database: Database, report: "RunReport") -> None:
     )
 
 
-def show_gym(database: Database, place_id: str, as_json: bool) -> bool:
+def show_gym(database: Database, place_id: str, as_json: bool, variant: str) -> bool:
     """One gym with all that is known; False when there is no such gym."""
     with database.read() as connection:
-        published = find_published(connection, place_id)
+        published = find_published(connection, place_id, variant)
         if published is None:
             return False
         enrichments = find_enrichments(connection, place_id)

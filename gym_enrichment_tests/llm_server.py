@@ -26,10 +26,16 @@ class Ask:
     number: int
     """How many requests for this gym's name came before, plus one."""
     at: float
+    gyms: Mapping[str, Any] = field(default_factory=dict)
+    """Of a packed prompt: each gym's facts and reviews by its id; `gym` and `reviews` are then the first one's."""
 
     @property
     def name(self) -> str:
         return str(self.gym.get("name"))
+
+    @property
+    def packed_names(self) -> list[str]:
+        return [str(gym["gym"].get("name")) for gym in self.gyms.values()]
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,24 @@ def good_content(name: str = "Cette salle") -> str:
         },
         ensure_ascii=False,
     )
+
+
+def packed_entries(ask: Ask) -> list[dict[str, Any]]:
+    """An entry that keeps every rule for each gym of a packed prompt."""
+    return [
+        {"id": gym_id, **json.loads(good_content(name))}
+        for gym_id, name in zip(ask.gyms, ask.packed_names, strict=True)
+    ]
+
+
+def packed_content(entries: list[dict[str, Any]]) -> str:
+    """The answer to a packed prompt."""
+    return json.dumps({"gyms": entries}, ensure_ascii=False)
+
+
+def good_packed(ask: Ask) -> Reply:
+    """The script of a server that is well and is asked about several gyms."""
+    return Reply(packed_content(packed_entries(ask)))
 
 
 def good(ask: Ask) -> Reply:
@@ -138,13 +162,16 @@ class LlmServer:
 
     def _read(self, body: Mapping[str, Any]) -> Ask:
         user = next(message["content"] for message in body["messages"] if message["role"] == "user")
+        gyms: Mapping[str, Any] = {}
         try:
             content = json.loads(user)
-            gym, reviews = content["gym"], content["reviews"]
-        except (ValueError, KeyError, TypeError):
+            gyms = content.get("gyms", {})
+            first = next(iter(gyms.values()), content)
+            gym, reviews = first["gym"], first["reviews"]
+        except (ValueError, KeyError, TypeError, AttributeError):
             gym, reviews = {"name": user}, {}
         number = 1 + sum(ask.name == str(gym.get("name")) for ask in self.asks)
-        return Ask(body, gym, reviews, number, time.monotonic())
+        return Ask(body, gym, reviews, number, time.monotonic(), gyms)
 
 
 def _completion(ask: Ask, reply: Reply) -> dict[str, Any]:

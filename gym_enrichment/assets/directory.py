@@ -22,7 +22,7 @@ def gym_directory(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.Materialize
     Every batch is published in the transaction that saves it; this brings all rows up to date, in SQL.
     """
     with gym_pipeline.database.write() as connection:
-        changed = publish(connection, "combined")
+        changed = publish(connection, gym_pipeline.settings.variant)
         counts = directory_counts(connection)
     states = {state: counts.get(state, 0) for state in ("enriched", "skipped", "failed", "pending")}
     return dg.MaterializeResult(metadata={"dagster/row_count": sum(counts.values()), "changed": changed} | states)

@@ -8,7 +8,8 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -17,6 +18,7 @@ from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Record
 from gym_enrichment.llm.breaker import Breaker
 from gym_enrichment.llm.errors import CallError, ErrorKind, Reaction, RunStopped
+from gym_enrichment.llm.fixed_limit import FixedLimit
 from gym_enrichment.llm.limits import AdaptiveLimit
 from gym_enrichment.llm.pricing import FREE, Price
 from gym_enrichment.llm.requests import BudgetReached, LlmRequest, Payload, RawAnswer, Usage
@@ -33,6 +35,8 @@ _LONGEST_WAIT_SECONDS = 600.0
 """A server that asks to wait for longer has no room for this run."""
 _BLOCKED_SECONDS = 300.0
 """Reservations of other processes that are not settled for so long belong to crashed ones: they are spent."""
+_LONGEST_BLOCKED_PAUSE = 10.0
+"""Longest wait before looking again whether a budget has room."""
 _MOST_COMPLETION = 4_096
 """Worst length of an answer when the request sets no limit of its own."""
 _NOTHING = RawAnswer(content="", model="", prompt_tokens=0, cached_tokens=0, completion_tokens=0)
@@ -55,10 +59,11 @@ class GatewayStats:
 
 @dataclass(frozen=True, slots=True)
 class Called(Generic[Checked]):
-    """An attempt that brought a valid answer, which is durable now."""
+    """An attempt that brought a valid answer, which is durable now; `seconds` are those on the wire."""
 
     value: Checked
     raw: RawAnswer
+    seconds: float
 
 
 class BrokenRules(CallError):
@@ -80,7 +85,7 @@ class Caller:
         terms: Terms,
         *,
         run_id: str,
-        limit: AdaptiveLimit,
+        limit: AdaptiveLimit | FixedLimit,
         breaker: Breaker,
         price_of: Callable[[str], Price | None],
     ) -> None:
@@ -95,6 +100,7 @@ class Caller:
         self._tokens = _TokenGuess()
         self._budget_reached = False
         self._stopped: RunStopped | None = None
+        self._ended = asyncio.Event()
         self._last_words: set[asyncio.Future[None]] = set()
 
     async def call(
@@ -103,9 +109,9 @@ class Caller:
         payload: Payload,
         usage: Usage,
         check: Callable[[str], Checked],
-        keep: Callable[[RawAnswer], CachedAnswer | None],
+        keep: Callable[[Checked, RawAnswer], Sequence[CachedAnswer]],
     ) -> Called[Checked]:
-        """One attempt, added to `usage`; booked, with the answer that `keep` makes of it, before this returns.
+        """One attempt, added to `usage`; booked, with the answers that `keep` makes of it, before this returns.
 
         The place is held until then: what a crash can lose is never more than the calls allowed at once.
 
@@ -118,8 +124,6 @@ class Caller:
         price = self._known_price(request.model)
         want = self._want(payload, price)
         async with self._limit.place(want.tokens):
-            if self._stopped is not None:
-                raise self._stopped
             admission = await self._admitted(want)
             try:
                 sent = await self._send(payload)
@@ -138,12 +142,13 @@ class Caller:
             record = Record(
                 entry=self._entry(request, sent, error.kind if error else "ok", usage.llm_calls, cost),
                 settlement=sent.settlement(want, admission, cost),
+                receipt=sent.raw.receipt if sent.error is None else sent.error.receipt,
             )
             if error is None:
-                answer = keep(sent.raw)
-                await self._books.save(replace(record, answer=answer, released=answer.fingerprint if answer else None))
+                answers = keep(value, sent.raw)
+                await self._books.save(replace(record, answers=answers, released=[a.fingerprint for a in answers]))
                 self._tokens.learn(len(payload.content), sent.raw)
-                return Called(value, sent.raw)
+                return Called(value, sent.raw, sent.seconds)
             self.stats.errors[error.kind] += 1
             self._judge(error)
             await self._books.save(record)
@@ -169,6 +174,8 @@ class Caller:
 
     def _judge(self, error: CallError) -> None:
         """Where going on makes no sense, let no further call begin: not even before this one is booked."""
+        if self._stopped is not None:
+            return  # one message, however many calls were on their way
         down = self._breaker.failed(error) if error.kind in _UNANSWERED else None
         if down is not None:
             self._stopped = RunStopped(error.kind, down)
@@ -177,6 +184,8 @@ class Caller:
         elif error.retry_after is not None and error.retry_after > _LONGEST_WAIT_SECONDS:
             wait = f"the LLM server asks to wait {error.retry_after:,.0f} seconds"
             self._stopped = RunStopped(error.kind, f"{wait} ({error.message}): run again then")
+        if self._stopped is not None:
+            self._end()
 
     def _book_cancelled(self, request: LlmRequest, usage: Usage, want: Want, admission: Admission) -> None:
         """A call that the end of the run cut off may be charged for: it is in the ledger, and in the budget in full."""
@@ -186,6 +195,17 @@ class Caller:
             settlement=sent.settlement(want, admission, 0.0),
         )
         self._last_words.add(asyncio.ensure_future(self._books.save(record)))
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not beyond the moment from which nothing is sent any more."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+
+    def _end(self) -> None:
+        """Nothing is sent from now on: whoever waits for anything learns it at once."""
+        self._ended.set()
+        if isinstance(self._limit, AdaptiveLimit):
+            self._limit.open()
 
     async def finish(self) -> None:
         """Return when everything is durable."""
@@ -208,20 +228,27 @@ class Caller:
 
     async def _admitted(self, want: Want) -> Admission:
         """Wait until limits and budgets shared with other processes allow the call."""
+        first_blocked: float | None = None
         blocked_since: float | None = None
         while not self._budget_reached:
+            if self._stopped is not None:
+                raise self._stopped
             admission = await self._books.admit(want)
             if admission.verdict is Verdict.ADMITTED:
                 return admission
             if admission.verdict is Verdict.WAIT:
-                await asyncio.sleep(admission.seconds)
+                await self.pause(admission.seconds)
                 continue
             now = time.monotonic()
-            blocked_since = blocked_since or now
+            first_blocked = first_blocked or now
+            # What our own calls reserved will be settled: those of an API batch after hours.
+            blocked_since = now if blocked_since is None or self.stats.in_flight else blocked_since
             if admission.verdict is Verdict.REACHED or now - blocked_since > _BLOCKED_SECONDS:
                 self._budget_reached = True
+                self._end()
                 break
-            await asyncio.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - no secret
+            pause = min(max(0.1, (now - first_blocked) / 10), _LONGEST_BLOCKED_PAUSE)
+            await self.pause(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         raise BudgetReached(self._terms.budgets)
 
     def _known_price(self, model: str) -> Price:

@@ -13,6 +13,8 @@ from pydantic import SecretStr
 from gym_enrichment.settings import LlmChoice, Settings
 
 OFFLINE_MODEL = "offline-extractive"
+OPENAI = "openai"
+"""The identity of OpenAI's own server."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,20 @@ class Endpoint:
     api_key: SecretStr
     model: str
 
+    def hints(self, prompt: str) -> dict[str, str]:
+        """What this server may be told about requests that begin alike, `prompt` being what they begin with.
+
+        Only OpenAI itself is told: other servers may refuse parameters that they do not know.
+        """
+        return {"prompt_cache_key": prompt} if self.identity == OPENAI else {}
+
 
 def describe_endpoint(settings: Settings) -> Endpoint:
     """The endpoint without starting anything: enough for fingerprints. Raises SettingsError if there is none."""
     if settings.require_llm() is LlmChoice.OFFLINE:
         return Endpoint("offline", None, SecretStr("offline"), OFFLINE_MODEL)
     assert settings.openai_api_key is not None
-    identity = (settings.openai_base_url or "openai").rstrip("/")
+    identity = (settings.openai_base_url or OPENAI).rstrip("/")
     return Endpoint(identity, settings.openai_base_url, settings.openai_api_key, settings.model)
 
 

@@ -6,6 +6,7 @@ What must not live here: the retrying itself (gateway.py) and what an answer mus
 from enum import StrEnum
 
 from gym_enrichment.llm.allowance import Allowance
+from gym_enrichment.storage.llm_batches import Receipt
 
 
 class ErrorKind(StrEnum):
@@ -80,7 +81,11 @@ class CallError(Exception):
         retry_after: seconds the server asks to wait, None when it did not say.
         maybe_charged: the call may have reached the model, so that it counts against budgets.
         allowance: what the server's rate-limit headers said, if there were any.
+
+    `receipt` is set by a transport whose results outlive a process: it is kept until they are booked.
     """
+
+    receipt: Receipt | None = None
 
     def __init__(
         self,

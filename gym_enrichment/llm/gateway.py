@@ -8,16 +8,18 @@ import asyncio
 import random
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Claim, Record
 from gym_enrichment.llm.breaker import Breaker
-from gym_enrichment.llm.caller import BrokenRules, Caller, GatewayStats
+from gym_enrichment.llm.caller import BrokenRules, Called, Caller, GatewayStats
 from gym_enrichment.llm.errors import CallError, Reaction
+from gym_enrichment.llm.fixed_limit import FixedLimit
 from gym_enrichment.llm.limits import AdaptiveLimit
 from gym_enrichment.llm.pricing import Price, price_of
 from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, Payload, RawAnswer, Usage
@@ -54,6 +56,14 @@ class Backoff:
         return jittered if retry_after is None else retry_after + min(jittered, self.base)
 
 
+@dataclass(frozen=True, slots=True)
+class Paid(Generic[Checked]):
+    """An answer that was just paid for, and its text."""
+
+    answer: Answer[Checked]
+    text: str
+
+
 class Gateway:
     """Asks one LLM on behalf of one run. Use it in one event loop, and `close` it at the end.
 
@@ -68,6 +78,7 @@ class Gateway:
         patience: seconds without any answer after which the run stops.
         terms: limits per minute and budgets.
         prices: the price of a model by its name; None when it is not known.
+        adaptive: False lets `concurrency` calls be in flight whatever the server does, for a transport that queues.
     """
 
     def __init__(
@@ -83,6 +94,7 @@ class Gateway:
         patience: float = 60.0,
         terms: Terms | None = None,
         prices: Callable[[str], Price | None] = price_of,
+        adaptive: bool = True,
     ) -> None:
         terms = terms or Terms(endpoint="", requests_per_minute=None, tokens_per_minute=None, budgets={})
         self._transport = transport
@@ -92,13 +104,13 @@ class Gateway:
             self._books,
             terms,
             run_id=run_id,
-            limit=AdaptiveLimit(concurrency),
+            limit=AdaptiveLimit(concurrency) if adaptive else FixedLimit(concurrency),
             breaker=Breaker(patience),
             price_of=prices,
         )
         self._ttl = timedelta(seconds=cache_ttl_seconds)
-        self._max_attempts = max_attempts
-        self._backoff = backoff or Backoff()
+        self.max_attempts = max_attempts
+        self.backoff = backoff or Backoff()
         self._memory: OrderedDict[str, _Known] = OrderedDict()
         self._flights: dict[str, asyncio.Future[_Known]] = {}
         self._heartbeat: asyncio.Task[None] | None = None
@@ -108,12 +120,18 @@ class Gateway:
         """What was done so far."""
         return self._caller.stats
 
-    async def ask(self, request: LlmRequest, check: Callable[[str], Checked]) -> Answer[Checked]:
+    async def ask(
+        self,
+        request: LlmRequest,
+        check: Callable[[str], Checked],
+        pay: Callable[[], Awaitable[Paid[Checked]]] | None = None,
+    ) -> Answer[Checked]:
         """The checked answer to `request`: known, from an equal request in flight, or paid for.
 
         Args:
             request: what is asked.
             check: turns the answer's text into a value, or raises AnswerRejected with what is wrong.
+            pay: how an unknown answer is got, if not by a call of its own (packing.py).
 
         Raises:
             AskFailed: this request has no valid answer; says why and what the attempts cost.
@@ -121,36 +139,44 @@ class Gateway:
             RunStopped: no request can succeed until somebody mends the configuration or the provider is back.
         """
         self.stats.asked += 1
+        pay = pay or partial(self.pay, request, check)
         if not self._ttl:
-            return (await self._pay(request, check)).answer
+            return (await pay()).answer
         known = self._memory.get(request.fingerprint)
-        if known is None and (leader := self._flights.get(request.fingerprint)) is not None:
+        while known is None and (leader := self._flights.get(request.fingerprint)) is not None:
             known = await self._join(leader)
         if known is not None:
             return self._hit(request, known, check)
-        return await self._lead(request, check)
+        return await self._lead(request, check, pay)
 
     async def close(self) -> None:
         """Wait until every attempt is booked, then give back the connections."""
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         await self._caller.finish()
+        if self._heartbeat is not None:
+            await self._books.give_leases_back()
         await self._transport.close()
 
-    async def _join(self, leader: "asyncio.Future[_Known]") -> "_Known":
+    async def _join(self, leader: "asyncio.Future[_Known]") -> "_Known | None":
+        """What the leader finds; None if it gave up."""
         try:
             return await asyncio.shield(leader)
+        except _GaveUp:
+            return None
         except AskFailed as failed:
             # The leader paid for the attempts; nobody asks again for what just failed.
             raise AskFailed(failed.kind, failed.message, Usage()) from failed
 
-    async def _lead(self, request: LlmRequest, check: Callable[[str], Checked]) -> Answer[Checked]:
+    async def _lead(
+        self, request: LlmRequest, check: Callable[[str], Checked], pay: Callable[[], Awaitable[Paid[Checked]]]
+    ) -> Answer[Checked]:
         flight: asyncio.Future[_Known] = asyncio.get_running_loop().create_future()
         self._flights[request.fingerprint] = flight
         try:
-            answer, known = await self._find_or_pay(request, check)
+            answer, known = await self._find_or_pay(request, check, pay)
         except BaseException as error:
-            flight.set_exception(error if isinstance(error, Exception) else _cancelled())
+            flight.set_exception(error if isinstance(error, Exception) else _GaveUp())
             flight.exception()  # marks it as seen: there may be no one waiting
             raise
         finally:
@@ -161,14 +187,11 @@ class Gateway:
     def _hit(self, request: LlmRequest, known: "_Known", check: Callable[[str], Checked]) -> Answer[Checked]:
         value = check(known.text)
         self.stats.cache_hits += 1
-        self._memory[request.fingerprint] = known
-        self._memory.move_to_end(request.fingerprint)
-        if len(self._memory) > _MEMORY_ANSWERS:
-            self._memory.popitem(last=False)
+        self._remember(request, known)
         return Answer(value=value, model=known.model, usage=Usage(), from_cache=True)
 
     async def _find_or_pay(
-        self, request: LlmRequest, check: Callable[[str], Checked]
+        self, request: LlmRequest, check: Callable[[str], Checked], pay: Callable[[], Awaitable[Paid[Checked]]]
     ) -> tuple[Answer[Checked], "_Known"]:
         if self._heartbeat is None:
             self._heartbeat = asyncio.create_task(self._books.keep_leases())
@@ -181,31 +204,58 @@ class Gateway:
             except AnswerRejected:
                 pass  # a rule became stricter since: ask anew
         try:
-            paid = await self._pay(request, check)
+            paid = await pay()
         except BaseException:
-            await self._books.save(Record(released=request.fingerprint))
+            await self._books.save(Record(released=[request.fingerprint]))
             raise
         known = _Known(paid.text, paid.answer.model)
-        self._memory[request.fingerprint] = known
+        self._remember(request, known)
         return paid.answer, known
 
-    async def _pay(self, request: LlmRequest, check: Callable[[str], Checked]) -> "_Paid[Checked]":
-        """Attempts until one answer passes `check`; the answer is durable before this returns."""
-        usage = Usage()
+    def _remember(self, request: LlmRequest, known: "_Known") -> None:
+        """In memory, instead of what was used the longest time ago."""
+        self._memory[request.fingerprint] = known
+        self._memory.move_to_end(request.fingerprint)
+        if len(self._memory) > _MEMORY_ANSWERS:
+            self._memory.popitem(last=False)
+
+    async def attempt(
+        self,
+        request: LlmRequest,
+        check: Callable[[str], Checked],
+        usage: Usage,
+        keep: Callable[[Checked, RawAnswer], Sequence[CachedAnswer]],
+    ) -> Called[Checked]:
+        """One call, without cache, lease or second chance: `Caller.call` says what is booked and raised."""
+        return await self._caller.call(request, request.payload, usage, check, keep)
+
+    async def pay(
+        self, request: LlmRequest, check: Callable[[str], Checked], usage: Usage | None = None
+    ) -> Paid[Checked]:
+        """Attempts until one answer passes `check`; the answer is durable before this returns.
+
+        Args:
+            request, check: as in `ask`.
+            usage: what was spent on the question before, to go on from.
+
+        Raises:
+            AskFailed, BudgetReached, RunStopped: as in `ask`.
+        """
+        usage = usage or Usage()
         asked, payload = request, request.payload
         failures = 0
         second_chance = {Reaction.SEND_BACK, Reaction.SHORTEN}
 
-        def keep(raw: RawAnswer) -> CachedAnswer | None:
-            return self._cached(request, raw, usage)
+        def keep(_: Checked, raw: RawAnswer) -> Sequence[CachedAnswer]:
+            return self.cached(request, raw.content, raw.model, usage)
 
         while True:
             try:
                 called = await self._caller.call(asked, payload, usage, check, keep)
             except CallError as error:
                 failures += 1
-                if error.reaction is Reaction.RETRY and failures < self._max_attempts:
-                    await asyncio.sleep(self._backoff.wait(failures, error.retry_after))
+                if error.reaction is Reaction.RETRY and failures < self.max_attempts:
+                    await self._caller.pause(self.backoff.wait(failures, error.retry_after))
                 elif error.reaction in second_chance and (again := _asked_again(asked, error)) is not None:
                     second_chance.remove(error.reaction)
                     asked, payload = again
@@ -213,34 +263,30 @@ class Gateway:
                     raise AskFailed(error.kind, error.message, usage) from error
             else:
                 answer = Answer(called.value, called.raw.model or request.model, usage, from_cache=False)
-                return _Paid(answer, called.raw.content)
+                return Paid(answer, called.raw.content)
 
-    def _cached(self, request: LlmRequest, raw: RawAnswer, usage: Usage) -> CachedAnswer | None:
+    def cached(self, request: LlmRequest, text: str, model: str, usage: Usage) -> Sequence[CachedAnswer]:
+        """What the cache is to keep of an answer; nothing if it is switched off."""
         if not self._ttl:
-            return None
+            return ()
         now = datetime.now(UTC)
-        return CachedAnswer(
+        answer = CachedAnswer(
             fingerprint=request.fingerprint,
-            model=raw.model or request.model,
-            answer=raw.content,
+            model=model or request.model,
+            answer=text,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cost_usd=usage.cost_usd,
             created_at=now,
             expires_at=now + self._ttl,
         )
+        return (answer,)
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     text: str
     model: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Paid(Generic[Checked]):
-    answer: Answer[Checked]
-    text: str
 
 
 def _asked_again(request: LlmRequest, error: CallError) -> tuple[LlmRequest, Payload] | None:
@@ -256,5 +302,5 @@ def _asked_again(request: LlmRequest, error: CallError) -> tuple[LlmRequest, Pay
     return request, request.payload_with(**({"max_completion_tokens": 2 * limit} if limit else {}))
 
 
-def _cancelled() -> AskFailed:
-    return AskFailed("cancelled", "the run ended before an answer came", Usage())
+class _GaveUp(Exception):
+    """The leader of a flight was cancelled: one of those who waited has to lead."""

@@ -84,9 +84,9 @@ class OpenAITransport:
             )
         # `from None`: the client's own exceptions quote the request and what the server said of it.
         except openai.APIConnectionError as error:
-            raise _connection_error(error) from None
+            raise connection_error(error) from None
         except openai.APIStatusError as error:
-            raise _status_error(error) from None
+            raise status_error(error.status_code, error.code, error.response.headers) from None
         return read_answer(response.content, response.status_code, response.headers)
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class OpenAITransport:
         await self._client.close()
 
 
-def _connection_error(error: openai.APIConnectionError) -> CallError:
+def connection_error(error: openai.APIConnectionError) -> CallError:
     """What broke, by aiohttp's word: the layers above it call every connection error a time-out."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, aiohttp.ClientError | TimeoutError):
@@ -107,9 +107,9 @@ def _connection_error(error: openai.APIConnectionError) -> CallError:
     return CallError(ErrorKind.CONNECTION, f"no connection: {name}", maybe_charged=not unsent)
 
 
-def _status_error(error: openai.APIStatusError) -> CallError:
-    status = error.status_code
-    code = error.code if isinstance(error.code, str) else ""
+def status_error(status: int, said_code: object, headers: Mapping[str, str]) -> CallError:
+    """What an answer with an HTTP status of 400 and above means; `said_code` is the `code` of its error object."""
+    code = said_code if isinstance(said_code, str) else ""
     kind = _CODE_KINDS.get(code) or _STATUS_KINDS.get(status)
     if kind is None:
         kind = ErrorKind.SERVER_ERROR if status >= 500 else ErrorKind.BAD_REQUEST
@@ -120,8 +120,8 @@ def _status_error(error: openai.APIStatusError) -> CallError:
         kind,
         message,
         http_status=status,
-        retry_after=_retry_after(error.response.headers, time.time()),
-        allowance=read_allowance(error.response.headers),
+        retry_after=_retry_after(headers, time.time()),
+        allowance=read_allowance(headers),
     )
 
 

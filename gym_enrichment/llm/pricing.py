@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from gym_enrichment.llm.endpoint import OFFLINE_MODEL
-from gym_enrichment.settings import Settings, SettingsError
+from gym_enrichment.settings import LlmMode, Settings, SettingsError
 
 # Prices are linear for prompts of a few thousand tokens; the steps some models have begin above 100,000.
 _SAMPLE_TOKENS = 1_000
+BATCH_FACTOR = 0.5
+"""What a token costs through OpenAI's Batch API, compared with an answer at once (its price list, cached ones too)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +28,25 @@ class Price:
         fresh = prompt_tokens - cached_tokens
         return fresh * self.prompt + cached_tokens * self.cached_prompt + completion_tokens * self.completion
 
+    def times(self, factor: float) -> "Price":
+        """This price with a discount (or a surcharge) on everything."""
+        return Price(self.prompt * factor, self.cached_prompt * factor, self.completion * factor)
+
 
 FREE = Price(0.0, 0.0, 0.0)
 
 
 def price_from_settings(settings: Settings, model: str) -> Price | None:
-    """The price of `model`: the settings' own, or else the price list's.
+    """The price of `model`: the settings' own, or else the price list's; half of it in batch mode.
 
     Raises:
         SettingsError: only one of the two prices is set.
     """
+    price = _full_price(settings, model)
+    return price.times(BATCH_FACTOR) if price is not None and settings.llm_mode is LlmMode.BATCH else price
+
+
+def _full_price(settings: Settings, model: str) -> Price | None:
     prompt, completion = settings.price_prompt, settings.price_completion
     if prompt is None and completion is None:
         return FREE if model == OFFLINE_MODEL else price_of(model)

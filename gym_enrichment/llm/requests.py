@@ -6,11 +6,12 @@ What must not live here: sending (transport.py) and deciding (gateway.py).
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from gym_enrichment.llm.allowance import Allowance
+from gym_enrichment.storage.llm_batches import Receipt
 
 Checked = TypeVar("Checked")
 
@@ -27,6 +28,8 @@ class LlmRequest:
         schema: JSON schema of the answer.
         parameters: what else goes into the body (`max_completion_tokens`, ...).
         place_id, variant: whom the ledger charges; not part of the fingerprint.
+        hints: also in the body, but without influence on the answer (`prompt_cache_key`): not part of the
+            fingerprint.
         shorter: the same question with less text, for a server that finds this one too long; None if there
             is none.
     """
@@ -39,12 +42,14 @@ class LlmRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     place_id: str = ""
     variant: str = ""
+    hints: Mapping[str, Any] = field(default_factory=dict)
     shorter: Callable[[], "LlmRequest | None"] = lambda: None
 
     @cached_property
     def fingerprint(self) -> str:
-        """64 hex characters over everything that shapes the answer: the server, and every byte that is sent."""
-        return hashlib.blake2b(self.endpoint.encode() + b"\n" + self.payload.content, digest_size=32).hexdigest()
+        """64 hex characters over everything that shapes the answer: the server, and all that is sent but hints."""
+        content = replace(self, hints={}).payload.content if self.hints else self.payload.content
+        return hashlib.blake2b(self.endpoint.encode() + b"\n" + content, digest_size=32).hexdigest()
 
     @cached_property
     def payload(self) -> "Payload":
@@ -61,6 +66,7 @@ class LlmRequest:
             },
             **self.parameters,
             **changed,
+            **self.hints,
             "messages": [*self.messages, *extra_messages],
         }
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -77,7 +83,10 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """What one HTTP call brought: the text, why it ended, and what the server counted."""
+    """What one HTTP call brought: the text, why it ended, and what the server counted.
+
+    `receipt` comes from a transport whose results outlive a process: it is kept until they are booked.
+    """
 
     content: str
     model: str
@@ -85,6 +94,7 @@ class RawAnswer:
     cached_tokens: int
     completion_tokens: int
     allowance: Allowance | None = None
+    receipt: Receipt | None = None
 
 
 @dataclass(slots=True)

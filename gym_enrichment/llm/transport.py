@@ -32,6 +32,14 @@ def read_answer(content: bytes, status: int, headers: Mapping[str, str]) -> RawA
     """
     try:
         payload = json.loads(content)
+    except (ValueError, RecursionError):
+        payload = None
+    return read_completion(payload, status, headers)
+
+
+def read_completion(payload: Any, status: int, headers: Mapping[str, str]) -> RawAnswer:
+    """The answer in a chat completion that is parsed already; as `read_answer`."""
+    try:
         choice = payload["choices"][0]
         message = choice["message"]
         usage = payload.get("usage") or {}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gym_enrichment.llm.endpoint import describe_endpoint
-from gym_enrichment.pipeline.enriching.combined import CombinedVariant
+from gym_enrichment.pipeline.enriching.variants import variant_of
 from gym_enrichment.settings import Settings
 from gym_enrichment.storage.batches import assign_batches, batch_sizes, batches_to_enrich
 
@@ -34,7 +34,7 @@ def choose_batches(settings: Settings, limit: int | None = None, wanted: Sequenc
         with database.read() as connection:
             sizes = batch_sizes(connection, wanted)
         return Chosen(list(sizes), sum(sizes.values()))
-    variant = CombinedVariant(describe_endpoint(settings))
+    variant = variant_of(settings, describe_endpoint(settings))
     if limit is None:
         assign_batches(database, settings.batch_size)
     with database.read() as connection:

@@ -19,7 +19,8 @@ _FOUND = ("description", "has_women_hours", "hours_french", "variant", "model", 
 def publish(connection: Connection, variant: str, batch_id: str | None = None) -> int:
     """Bring the published rows of one batch, or of every gym, up to date; returns how many changed.
 
-    A gym without an enrichment is published with its facts and a state that says why: pending or failed.
+    A gym's row is that of `variant`; without one, its newest good row of any other. A gym without an enrichment is
+    published with its facts and a state that says why: pending or failed.
     Rows that say the same already are not written, so `published_at` is when a row last changed.
     """
     published = _published_rows(variant)
@@ -58,10 +59,10 @@ def first_published(connection: Connection, most: int) -> list[Mapping[str, Any]
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def find_published(connection: Connection, place_id: str) -> Mapping[str, Any] | None:
-    """One published row; a gym that was not published yet is shown as it would be."""
+def find_published(connection: Connection, place_id: str, variant: str) -> Mapping[str, Any] | None:
+    """One published row; a gym that was not published yet is shown as it would be with `variant` selected."""
     row = connection.execute(select(gym_directory).where(gym_directory.c.place_id == place_id)).first()
-    row = row or connection.execute(_published_rows("combined").where(gyms.c.place_id == place_id)).first()
+    row = row or connection.execute(_published_rows(variant).where(gyms.c.place_id == place_id)).first()
     return dict(row._mapping) if row else None
 
 
@@ -78,6 +79,16 @@ def directory_counts(connection: Connection) -> dict[str, int]:
 
 
 def _published_rows(variant: str) -> Select[Any]:
+    # By the primary key, gym by gym: a window over all enrichments would make each batch cost as much as all.
+    other = enrichments.alias()
+    chosen = (
+        select(other.c.variant)
+        .where(other.c.place_id == gyms.c.place_id, or_(other.c.variant == variant, other.c.state == "enriched"))
+        .order_by(case((other.c.variant == variant, 0), else_=1), other.c.enriched_at.desc(), other.c.variant)
+        .limit(1)
+        .correlate(gyms)
+        .scalar_subquery()
+    )
     state = case(
         (enrichments.c.state.is_not(None), enrichments.c.state),
         (failures.c.place_id.is_not(None), "failed"),
@@ -91,7 +102,8 @@ def _published_rows(variant: str) -> Select[Any]:
             func.coalesce(enrichments.c.amenities, literal([], Json)).label("amenities"),
             literal(datetime.now(UTC), UtcDateTime).label("published_at"),
         )
-        .outerjoin(enrichments, and_(enrichments.c.place_id == gyms.c.place_id, enrichments.c.variant == variant))
+        .select_from(gyms)
+        .outerjoin(enrichments, and_(enrichments.c.place_id == gyms.c.place_id, enrichments.c.variant == chosen))
         .outerjoin(failures, and_(failures.c.place_id == gyms.c.place_id, failures.c.variant == variant))
         # SQLite needs a WHERE here, or it reads ON CONFLICT as part of the join.
         .where(gyms.c.place_id != "")

@@ -71,7 +71,14 @@ def save_calls(connection: Connection, entries: Sequence[LedgerEntry], answers: 
     upsert(connection, llm_cache, [as_row(answer) for answer in {a.fingerprint: a for a in answers}.values()])
 
 
-def sweep_cache(database: Database, now: datetime) -> int:
-    """Delete expired answers; returns how many."""
+def sweep_cache(database: Database, most: int = 1_000) -> int:
+    """Delete expired answers, at most `most` in one short transaction, so that nobody waits long; returns how many."""
+    expired = select(llm_cache.c.fingerprint).where(llm_cache.c.expires_at <= datetime.now(UTC)).limit(most)
+    with database.read() as connection:
+        keys = list(connection.execute(expired).scalars())
+    if not keys:
+        return 0
     with database.write() as connection:
-        return connection.execute(delete(llm_cache).where(llm_cache.c.expires_at <= now)).rowcount
+        # The time again: an answer may have been renewed since the look.
+        swept = delete(llm_cache).where(llm_cache.c.fingerprint.in_(keys), llm_cache.c.expires_at <= datetime.now(UTC))
+        return connection.execute(swept).rowcount

@@ -62,6 +62,12 @@ def release(connection: Connection, fingerprints: Collection[str], holder: str) 
         connection.execute(_RELEASE, {"fingerprints": list(fingerprints), "holder": holder})
 
 
+def release_all(database: Database, holder: str) -> None:
+    """Give back every lease of a holder that ends."""
+    with database.write() as connection:
+        connection.execute(delete(llm_leases).where(llm_leases.c.holder == holder))
+
+
 def _claim(connection: Connection, fingerprints: Sequence[str], holder: str) -> set[str]:
     rows = [{"fingerprint": fingerprint, "holder": holder} for fingerprint in fingerprints]
     return set(connection.execute(_claim_statement(connection.dialect.name), rows).scalars())

@@ -3,6 +3,8 @@
 What must not live here: how figures are shown.
 """
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, func, select
 
 from gym_enrichment.storage.tables import batch_runs, ledger
@@ -58,3 +60,24 @@ def attempts_by_outcome(connection: Connection) -> dict[str, int]:
     """Attempts of all time by outcome: 'ok' and each kind of error."""
     query = select(ledger.c.outcome, func.count()).group_by(ledger.c.outcome)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class CallHabits:
+    """What calls of a variant have been like so far."""
+
+    completion_tokens_per_gym: float
+    latency_seconds: float
+
+
+def call_habits(connection: Connection, variant: str) -> CallHabits | None:
+    """The means over all time; None before the first gym was paid for."""
+    paid = func.sum(batch_runs.c.enriched - batch_runs.c.cache_hits)
+    tokens = func.sum(batch_runs.c.completion_tokens)
+    gyms, completion = connection.execute(select(paid, tokens).where(batch_runs.c.variant == variant)).one()
+    latency = connection.execute(
+        select(func.avg(ledger.c.latency_seconds)).where(ledger.c.variant == variant, ledger.c.outcome == "ok")
+    ).scalar()
+    if not gyms or gyms < 0 or latency is None:
+        return None
+    return CallHabits(float(completion) / gyms, float(latency))

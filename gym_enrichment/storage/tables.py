@@ -250,6 +250,31 @@ llm_leases = Table(
     Index(None, "holder"),
 )
 
+llm_batches = Table(
+    "llm_batches",
+    metadata,
+    # Our own name for what was sent together; the API's metadata holds it too.
+    Column("submission", String(64), primary_key=True),
+    Column("endpoint", String(512), nullable=False),
+    Column("requests", Integer, nullable=False),
+    # Both unknown: nothing was created yet. File known, batch not: it may have been.
+    Column("file_id", String(256)),
+    Column("batch_id", String(256)),
+    # Until then the process that submits is alive; seconds since 1970 by the database's clock.
+    Column("submitting_until", Float, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "created_at"),
+)
+
+llm_batch_requests = Table(
+    "llm_batch_requests",
+    metadata,
+    # A request is in one batch at a time; its row goes when its answer is in the ledger.
+    Column("custom_id", String(64), primary_key=True),
+    Column("submission", ForeignKey("llm_batches.submission", ondelete="CASCADE"), nullable=False),
+    Index(None, "submission"),
+)
+
 llm_usage = Table(
     "llm_usage",
     metadata,

@@ -87,6 +87,22 @@ def test_exactly_the_gyms_with_review_text_are_published_as_enriched(story: Stor
     assert {row["model"] for row in published if row["state"] == "enriched"} == {"offline-extractive"}
 
 
+def test_packed_needs_a_third_of_the_calls_and_fewer_tokens(
+    story: Story, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    user = new_user(tmp_path_factory.mktemp("packed"), GYM_LLM="offline")
+    user.cli("ingest", str(GYMS), str(REVIEWS), "--json").succeeded()
+    run = user.cli("run", "--variant", "packed", "--json").succeeded().json
+    assert run["failed"] == 0
+    assert run["enriched"] == len(story.with_text)
+    assert run["llm_calls"] <= 0.3 * run["enriched"]
+    tokens = [each["prompt_tokens"] + each["completion_tokens"] for each in (run, story.first)]
+    assert tokens[0] < 0.9 * tokens[1]
+    assert user.cli("run", "--variant", "packed", "--json").succeeded().json["llm_calls"] == 0
+    published = user.cli("export", "--format", "jsonl").succeeded().out.splitlines()
+    assert {json.loads(line)["variant"] for line in published} == {"packed"}
+
+
 def test_a_second_run_makes_no_call(story: Story) -> None:
     assert story.second["llm_calls"] == 0
     assert story.second["failed"] == 0

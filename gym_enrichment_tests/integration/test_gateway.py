@@ -68,7 +68,7 @@ def question(number: int = 1, **changed: Any) -> Question:
         review_tokens=10,
         revision=1,
     )
-    request = CombinedVariant(Endpoint("test", None, SecretStr(API_KEY), MODEL)).request(bundle)
+    request = CombinedVariant(Endpoint("test", None, SecretStr(API_KEY), MODEL)).alone(bundle)
     return Question(replace(request, **changed), partial(prompt.check, bundle=bundle))
 
 

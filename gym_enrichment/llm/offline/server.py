@@ -1,6 +1,6 @@
-"""The offline engine behind OpenAI's protocol: chat completions, models, usage, rate-limit headers.
+"""The offline engine behind OpenAI's protocol: chat completions, models, usage, rate-limit headers, batches.
 
-What must not live here: the rules that find the answers (engine.py).
+What must not live here: the rules that find the answers (engine.py), files and batches (batches.py).
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from gym_enrichment.llm.endpoint import OFFLINE_MODEL
+from gym_enrichment.llm.offline.batches import OfflineBatches
 from gym_enrichment.llm.offline.engine import answer
 from gym_enrichment.prompts.tokens import count_tokens
 
@@ -28,12 +29,16 @@ class _BadRequest(Exception):
     """A request that OpenAI's server would answer with 400."""
 
 
-def build_app(latency: float = 0.0, seed: int = 0) -> web.Application:
+def build_app(
+    latency: float = 0.0, seed: int = 0, batch_seconds: float = 0.2, batch_faults: int | None = None
+) -> web.Application:
     """The server as an aiohttp application.
 
     Args:
         latency: seconds that an answer takes on average, spread evenly over half to one and a half times it.
         seed: makes the spread repeatable.
+        batch_seconds: how long a batch takes.
+        batch_faults: seed of the faults that batches have; None for none.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
     clock = random.Random(seed)  # noqa: S311 - no secret
@@ -54,6 +59,7 @@ def build_app(latency: float = 0.0, seed: int = 0) -> web.Application:
 
     app.router.add_post("/v1/chat/completions", complete)
     app.router.add_get("/v1/models", models)
+    OfflineBatches(_complete_line, batch_seconds, batch_faults).add_routes(app)
     return app
 
 
@@ -90,9 +96,9 @@ class OfflineServer:
         return int(self._runner.addresses[0][1])
 
 
-async def serve(host: str, port: int, latency: float, seed: int, on_start: Callable[[str], None]) -> None:
+async def serve(app: web.Application, host: str, port: int, on_start: Callable[[str], None]) -> None:
     """Serve in the running loop until cancelled; `on_start` is told the base URL. Raises OSError if it cannot."""
-    runner = web.AppRunner(build_app(latency, seed), access_log=None)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -102,15 +108,22 @@ async def serve(host: str, port: int, latency: float, seed: int, on_start: Calla
         await runner.cleanup()
 
 
+def _complete_line(body: Any) -> tuple[int, dict[str, Any]]:
+    """One request of a batch."""
+    try:
+        return 200, _completion(body)
+    except _BadRequest as error:
+        return 400, {"error": {"message": str(error), "type": "invalid_request_error", "param": None, "code": None}}
+
+
 def _completion(body: Any) -> dict[str, Any]:
     if not isinstance(body, Mapping) or not isinstance(body.get("messages"), list):
         raise _BadRequest("'messages' is required")
-    gym, reviews = _find_gym(body["messages"])
-    found = answer(gym, reviews)
+    asked = _find_gyms(body["messages"])
+    found = {gym_id: answer(*gym) for gym_id, gym in asked.items()}
     wanted = _schema_properties(body)
-    content = json.dumps(
-        {key: value for key, value in found.items() if key in wanted or not wanted}, ensure_ascii=False
-    )
+    said = found.get("") or {"gyms": [{"id": gym_id, **gym} for gym_id, gym in found.items()]}
+    content = json.dumps({key: value for key, value in said.items() if key in wanted or not wanted}, ensure_ascii=False)
     prompt_tokens = sum(count_tokens(_text(message)) for message in body["messages"])
     completion_tokens = count_tokens(content)
     return {
@@ -134,22 +147,29 @@ def _completion(body: Any) -> dict[str, Any]:
     }
 
 
-def _find_gym(messages: list[Any]) -> tuple[Mapping[str, object], Mapping[str, str]]:
-    """The gym and its reviews, from the first user message that is our JSON."""
+_Gym = tuple[Mapping[str, object], Mapping[str, str]]
+"""Facts, and reviews by number."""
+
+
+def _find_gyms(messages: list[Any]) -> dict[str, _Gym]:
+    """The gyms and their reviews by id, from the first user message that is our JSON; a single one's id is ""."""
     for message in messages:
         if not isinstance(message, Mapping) or message.get("role") != "user":
             continue
         try:
             content = json.loads(_text(message))
-            gym, reviews = content["gym"], content["reviews"]
-        except (ValueError, KeyError, TypeError):
+            gyms = {str(gym_id): _gym(gym) for gym_id, gym in content["gyms"].items()} if "gyms" in content else {}
+            return gyms or {"": _gym(content)}
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        if isinstance(gym, Mapping) and isinstance(reviews, Mapping):
-            return gym, {str(number): str(text) for number, text in reviews.items()}
     raise _BadRequest(
         f"{OFFLINE_MODEL} reads only prompts of gym-enrichment: a user message that is a JSON object"
-        " with 'gym' and 'reviews'"
+        " with 'gym' and 'reviews', or with several such under 'gyms'"
     )
+
+
+def _gym(content: Any) -> _Gym:
+    return dict(content["gym"]), {str(number): str(text) for number, text in content["reviews"].items()}
 
 
 def _text(message: Any) -> str:

@@ -7,23 +7,17 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
 
 from gym_enrichment.domain.hours import french_text
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
 from gym_enrichment.llm.caller import GatewayStats
 from gym_enrichment.llm.endpoint import Endpoint
-from gym_enrichment.llm.gateway import Gateway
-from gym_enrichment.llm.pricing import price_from_settings
 from gym_enrichment.llm.requests import AskFailed, BudgetReached, Usage
 from gym_enrichment.pipeline.background import Emit, iterate_in_background
-from gym_enrichment.pipeline.enriching.combined import CombinedVariant
+from gym_enrichment.pipeline.enriching.opening import open_gateway
+from gym_enrichment.pipeline.enriching.variant import Enrich, Variant
+from gym_enrichment.pipeline.enriching.variants import variant_of
 from gym_enrichment.settings import Settings
-from gym_enrichment.storage.llm_admission import Terms
-
-_TASKS_PER_CALL = 4
-"""Gyms begun per call allowed: those that wait for a retry or for the database must not idle the others."""
 
 
 @dataclass(slots=True)
@@ -34,16 +28,19 @@ class Progress:
     failed: int = 0
     started: float = field(default_factory=time.monotonic)
     stats: GatewayStats = field(default_factory=GatewayStats)
+    waiting: Callable[[], str] = lambda: ""
+    """What waits at the provider's Batch API."""
 
     def line(self) -> str:
         """One line for logs."""
         seconds = time.monotonic() - self.started
         stats = self.stats
+        waiting = f"; {clause}" if (clause := self.waiting()) else ""
         errors = "".join(f", {count} {kind}" for kind, count in sorted(stats.errors.items()))
         return (
             f"{self.done} gyms done ({self.failed} failed), {self.done / max(seconds, 0.001):.1f}/s,"
             f" {stats.in_flight} in flight, {stats.llm_calls} calls, {stats.cache_hits} cache hits,"
-            f" ${stats.cost_usd:.4f}{errors}"
+            f" ${stats.cost_usd:.4f}{errors}{waiting}"
         )
 
 
@@ -52,7 +49,7 @@ class Enricher:
     """Turns bundles into enriched batches.
 
     Args:
-        settings: limits and time-outs.
+        settings: the variant, limits and time-outs.
         endpoint: who answers.
         on_progress: called about once a second, in the thread that takes the results.
     """
@@ -62,9 +59,9 @@ class Enricher:
     on_progress: Callable[[Progress], None] = lambda _: None
 
     @property
-    def variant(self) -> CombinedVariant:
+    def variant(self) -> Variant:
         """The way of asking."""
-        return CombinedVariant(self.endpoint)
+        return variant_of(self.settings, self.endpoint)
 
     def enrich(self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str) -> Iterator[EnrichedBatch]:
         """Each batch, as soon as its last gym is done; later batches are begun meanwhile.
@@ -92,31 +89,20 @@ class _Run:
 
     async def work(self, emit: Emit[EnrichedBatch]) -> None:
         """Begin gyms as fast as the window allows until the batches are used up."""
-        from gym_enrichment.llm.openai_transport import OpenAITransport  # a second of import, for those who call
-
-        settings, endpoint = self._enricher.settings, self._enricher.endpoint
-        gateway = Gateway(
-            OpenAITransport(endpoint.api_key.get_secret_value(), endpoint.base_url, settings.timeout_seconds),
-            settings.database,
-            run_id=self._run_id,
-            concurrency=settings.concurrency,
-            cache_ttl_seconds=settings.cache_ttl_seconds,
-            max_attempts=settings.max_attempts,
-            patience=settings.patience_seconds,
-            terms=_terms(settings, endpoint, self._run_id),
-            prices=partial(price_from_settings, settings),
-        )
-        self.progress.stats = gateway.stats
-        window = asyncio.Semaphore(settings.concurrency * _TASKS_PER_CALL)
+        settings, endpoint, variant = self._enricher.settings, self._enricher.endpoint, self._enricher.variant
+        opened = open_gateway(settings, endpoint, self._run_id, variant.gyms_per_call_allowed)
+        gateway = opened.gateway
+        self.progress.stats, self.progress.waiting = gateway.stats, opened.waiting
+        window = asyncio.Semaphore(opened.gyms_at_once)
         try:
-            async with asyncio.TaskGroup() as gyms:
+            async with variant.asking(gateway) as enrich, asyncio.TaskGroup() as gyms:
                 while (item := await asyncio.to_thread(next, self._batches, None)) is not None:
-                    batch = _OpenBatch(item[0], self._run_id, self._enricher.variant, len(item[1]))
+                    batch = _OpenBatch(item[0], self._run_id, variant.name, len(item[1]))
                     if not item[1]:
                         await emit(batch.close())
                     for bundle in item[1]:
                         await window.acquire()
-                        gyms.create_task(self._gym(gateway, batch, bundle, window, emit))
+                        gyms.create_task(self._gym(enrich, batch, bundle, window, emit))
         except BaseExceptionGroup as group:
             # One error ended the run; its siblings are the tasks it took along.
             raise _first(group) from group
@@ -125,14 +111,14 @@ class _Run:
 
     async def _gym(
         self,
-        gateway: Gateway,
+        enrich: Enrich,
         batch: "_OpenBatch",
         bundle: Bundle,
         window: asyncio.Semaphore,
         emit: Emit[EnrichedBatch],
     ) -> None:
         try:
-            await batch.enrich(gateway, bundle)
+            await batch.enrich(enrich, bundle)
         finally:
             window.release()
         self.progress.done += 1
@@ -144,7 +130,7 @@ class _Run:
 class _OpenBatch:
     """A batch of which some gyms are not done."""
 
-    def __init__(self, batch_id: str, run_id: str, variant: CombinedVariant, gyms: int) -> None:
+    def __init__(self, batch_id: str, run_id: str, variant: str, gyms: int) -> None:
         self.waiting_for = gyms
         self.failures: list[GymFailure] = []
         self.unasked: list[str] = []
@@ -156,25 +142,23 @@ class _OpenBatch:
         self._cache_hits = 0
         self._started = time.perf_counter()
 
-    async def enrich(self, gateway: Gateway, bundle: Bundle) -> None:
+    async def enrich(self, enrich: Enrich, bundle: Bundle) -> None:
         """Add one gym's result, whichever it is; only RunStopped comes out."""
         if not bundle.reviews:
-            self._enrichments.append(skipped(bundle, self._variant.name))
+            self._enrichments.append(skipped(bundle, self._variant))
         else:
             try:
-                enrichment, answer = await self._variant.enrich(gateway, bundle)
+                enrichment, usage = await enrich(bundle)
             except BudgetReached:
                 self.unasked.append(bundle.place_id)
             except AskFailed as failure:
                 self._usage += failure.usage
                 self.failures.append(
-                    GymFailure(
-                        bundle.place_id, self._variant.name, failure.kind, failure.message, failure.usage.llm_calls
-                    )
+                    GymFailure(bundle.place_id, self._variant, failure.kind, failure.message, failure.usage.llm_calls)
                 )
             else:
-                self._usage += answer.usage
-                self._cache_hits += answer.from_cache
+                self._usage += usage
+                self._cache_hits += enrichment.from_cache
                 self._enrichments.append(enrichment)
         self.waiting_for -= 1
 
@@ -183,7 +167,7 @@ class _OpenBatch:
         return EnrichedBatch(
             batch_id=self._batch_id,
             run_id=self._run_id,
-            variant=self._variant.name,
+            variant=self._variant,
             enrichments=self._enrichments,
             failures=self.failures,
             unasked=self.unasked,
@@ -208,19 +192,6 @@ def skipped(bundle: Bundle, variant: str) -> Enrichment:
         hours_french=french_text(bundle.gym.get("hours") or ()),
         evidence={},
         bundle_hash=bundle.content_hash,
-    )
-
-
-def _terms(settings: Settings, endpoint: Endpoint, run_id: str) -> Terms:
-    budgets = {
-        f"run:{run_id}": settings.budget_usd,
-        f"month:{datetime.now(UTC):%Y-%m}": settings.monthly_budget_usd,
-    }
-    return Terms(
-        endpoint=f"{endpoint.identity} {endpoint.model}",
-        requests_per_minute=settings.requests_per_minute,
-        tokens_per_minute=settings.tokens_per_minute,
-        budgets={scope: dollars for scope, dollars in budgets.items() if dollars is not None},
     )
 
 

@@ -74,6 +74,18 @@ def upgrade() -> None:
     op.create_index(op.f("ix_ledger_run_id"), "ledger", ["run_id"], unique=False)
     op.create_index(op.f("ix_ledger_started_at"), "ledger", ["started_at"], unique=False)
     op.create_table(
+        "llm_batches",
+        sa.Column("submission", sa.String(length=64), nullable=False),
+        sa.Column("endpoint", sa.String(length=512), nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("file_id", sa.String(length=256), nullable=True),
+        sa.Column("batch_id", sa.String(length=256), nullable=True),
+        sa.Column("submitting_until", sa.Float(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("submission", name=op.f("pk_llm_batches")),
+    )
+    op.create_index(op.f("ix_llm_batches_created_at"), "llm_batches", ["created_at"], unique=False)
+    op.create_table(
         "llm_cache",
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
@@ -241,6 +253,19 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("place_id", name=op.f("pk_gym_directory")),
     )
+    op.create_table(
+        "llm_batch_requests",
+        sa.Column("custom_id", sa.String(length=64), nullable=False),
+        sa.Column("submission", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["submission"],
+            ["llm_batches.submission"],
+            name=op.f("fk_llm_batch_requests_submission"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("custom_id", name=op.f("pk_llm_batch_requests")),
+    )
+    op.create_index(op.f("ix_llm_batch_requests_submission"), "llm_batch_requests", ["submission"], unique=False)
     op.create_table(
         "reviews",
         sa.Column("review_id", sa.String(length=512), nullable=False),

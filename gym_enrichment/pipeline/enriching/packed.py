@@ -1,0 +1,101 @@
+"""Variant `packed`: one call asks everything about several gyms.
+
+What must not live here: how gyms are gathered into calls, and what a bad answer leads to (llm/packing.py).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from gym_enrichment.domain.hashing import content_hash
+from gym_enrichment.domain.models import Bundle, Enrichment
+from gym_enrichment.llm.endpoint import Endpoint
+from gym_enrichment.llm.gateway import Gateway
+from gym_enrichment.llm.pack_size import MOST, START, PackSize
+from gym_enrichment.llm.packing import Packer
+from gym_enrichment.llm.requests import LlmRequest, Usage
+from gym_enrichment.pipeline.enriching.variant import Enrich, enrichment_from
+from gym_enrichment.prompts import packed as prompt
+from gym_enrichment.prompts.combined import CombinedAnswer
+from gym_enrichment.settings import VariantChoice
+
+
+@dataclass(frozen=True)
+class PackedVariant:
+    """Asks `endpoint` with the packed prompt.
+
+    Args:
+        endpoint: who answers.
+        pack_tokens: most tokens of facts and reviews in one call.
+        slow_seconds: a call that takes longer is one with too many gyms.
+    """
+
+    endpoint: Endpoint
+    pack_tokens: int
+    slow_seconds: float
+    name: str = VariantChoice.PACKED
+    gyms_per_call_allowed: int = 2 * MOST
+    gyms_per_call: int = START
+
+    @cached_property
+    def setup_hash(self) -> str:
+        """Changes when the same bundle would be asked about differently; who shares its call does not count."""
+        return content_hash(
+            [
+                self.endpoint.identity,
+                self.endpoint.model,
+                prompt.most_completion_tokens(1),
+                prompt.INSTRUCTIONS,
+                prompt.SCHEMA,
+            ]
+        )
+
+    def alone(self, bundle: Bundle) -> LlmRequest:
+        """The request about one gym: what asks it alone, and names its answer in the cache."""
+        return self.request([bundle])
+
+    def request(self, subjects: Sequence[Bundle]) -> LlmRequest:
+        """The one request about some gyms. About a single one, it names that gym's answer in the cache."""
+        single = subjects[0] if len(subjects) == 1 else None
+        return LlmRequest(
+            endpoint=self.endpoint.identity,
+            model=self.endpoint.model,
+            messages=prompt.render(subjects),
+            schema_name=prompt.SCHEMA_NAME,
+            schema=prompt.SCHEMA,
+            parameters={"max_completion_tokens": prompt.most_completion_tokens(len(subjects))},
+            place_id=single.place_id if single else f"pack of {len(subjects)}",
+            variant=self.name,
+            hints=self.endpoint.hints(prompt.VERSION),
+            shorter=lambda: self._shorter(single),
+        )
+
+    def _shorter(self, bundle: Bundle | None) -> LlmRequest | None:
+        """The request with the first half of the reviews: their numbers stay what they were."""
+        if bundle is None or len(bundle.reviews) < 2:
+            return None
+        return self.request([replace(bundle, reviews=bundle.reviews[: len(bundle.reviews) // 2])])
+
+    def split(self, text: str, size: int) -> Sequence[str | None]:
+        """Each gym's part of an answer about `size` gyms."""
+        return prompt.split(text, size)
+
+    def tokens(self, subject: Bundle) -> int:
+        """What a gym adds to a prompt."""
+        return prompt.content_tokens(subject)
+
+    @asynccontextmanager
+    async def asking(self, gateway: Gateway) -> AsyncIterator[Enrich]:
+        """Gather the gyms that are asked about at the same time into calls."""
+        size = PackSize(slow_seconds=self.slow_seconds)
+        packer: Packer[Bundle, CombinedAnswer] = Packer(gateway, self, token_budget=self.pack_tokens, size=size)
+        try:
+            yield partial(self._enrich, packer)
+        finally:
+            await packer.close()
+
+    async def _enrich(self, packer: Packer[Bundle, CombinedAnswer], bundle: Bundle) -> tuple[Enrichment, Usage]:
+        request = self.request([bundle])
+        answer = await packer.ask(bundle, request, partial(prompt.check, bundle=bundle))
+        return enrichment_from(answer, bundle, request, prompt.VERSION, self.setup_hash), answer.usage

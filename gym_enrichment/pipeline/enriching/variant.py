@@ -1,0 +1,90 @@
+"""What a variant, a way of asking, is; and how a checked answer becomes an enrichment in each of them.
+
+What must not live here: which variants there are (variants.py) and what one asks (a module each).
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gym_enrichment.domain.models import Bundle, Enrichment
+from gym_enrichment.llm.gateway import Gateway
+from gym_enrichment.llm.requests import Answer, LlmRequest, Usage
+from gym_enrichment.prompts.combined import CombinedAnswer
+
+GYM_ITSELF = "gym"
+"""What evidence says instead of a review id when the gym's own name or facts are the evidence."""
+
+Enrich = Callable[[Bundle], Awaitable[tuple[Enrichment, Usage]]]
+"""Asks about one gym; the usage is what was paid for it now. Called for many gyms at once.
+
+Raises:
+    AskFailed: this gym has no valid answer.
+    BudgetReached: it was not asked about.
+    RunStopped: no gym can have an answer.
+"""
+
+
+class Variant(Protocol):
+    """A way of asking about gyms. Making one connects to nothing."""
+
+    @property
+    def name(self) -> str:
+        """What tables and settings call it."""
+
+    @property
+    def setup_hash(self) -> str:
+        """Changes when the same bundle would be asked about differently."""
+
+    @property
+    def gyms_per_call_allowed(self) -> int:
+        """How many gyms are begun per call in flight allowed.
+
+        More than a call holds: those that wait for a retry or for the database must not idle the others.
+        """
+
+    @property
+    def gyms_per_call(self) -> int:
+        """How many gyms a call is about, as a rule."""
+
+    def alone(self, bundle: Bundle) -> LlmRequest:
+        """The request about one gym alone: its fingerprint names the gym's answer in the cache."""
+
+    def asking(self, gateway: Gateway) -> AbstractAsyncContextManager[Enrich]:
+        """Enriches through `gateway` until the context ends."""
+
+
+def enrichment_from(
+    answer: Answer[CombinedAnswer], bundle: Bundle, request: LlmRequest, prompt_version: str, setup_hash: str
+) -> Enrichment:
+    """The row of a gym that was asked about with `request`; its figures are what was paid for it now."""
+    found = answer.value
+    return Enrichment(
+        place_id=bundle.place_id,
+        variant=request.variant,
+        state="enriched",
+        description=found.description,
+        amenities=[claim.name for claim in found.amenities],
+        has_women_hours=found.has_women_hours,
+        hours_french=found.hours_french,
+        evidence=_evidence(bundle, found),
+        bundle_hash=bundle.content_hash,
+        model=answer.model,
+        prompt_version=prompt_version,
+        fingerprint=request.fingerprint,
+        setup_hash=setup_hash,
+        prompt_tokens=answer.usage.prompt_tokens,
+        completion_tokens=answer.usage.completion_tokens,
+        cost_usd=answer.usage.cost_usd,
+        from_cache=answer.from_cache,
+    )
+
+
+def _evidence(bundle: Bundle, found: CombinedAnswer) -> dict[str, object]:
+    def ids(numbers: list[int]) -> list[str]:
+        return [bundle.reviews[number - 1].review_id if number else GYM_ITSELF for number in numbers]
+
+    return {
+        "amenities": {claim.name: ids(claim.reviews) for claim in found.amenities},
+        "has_women_hours": ids(found.women_hours_reviews) if found.has_women_hours else [],
+    }

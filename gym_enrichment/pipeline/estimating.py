@@ -1,0 +1,135 @@
+"""What a run would ask and cost, before anything is spent.
+
+What must not live here: choosing batches (choosing.py) and prices (llm/pricing.py).
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+from gym_enrichment.domain.models import Bundle
+from gym_enrichment.llm.endpoint import OPENAI, Endpoint
+from gym_enrichment.llm.pricing import FREE, price_from_settings
+from gym_enrichment.pipeline.bundling import build_bundles
+from gym_enrichment.pipeline.enriching.variant import Variant
+from gym_enrichment.prompts.tokens import count_tokens
+from gym_enrichment.settings import Settings
+from gym_enrichment.storage.llm_calls import find_cached
+from gym_enrichment.storage.statistics import CallHabits, call_habits
+
+_COMPLETION_TOKENS = 260
+"""Of one gym's answer, until the ledger knows better: what a description, ten amenities and hours take."""
+_SECONDS = 3.0
+"""Of one call, until the ledger knows better."""
+_LOW, _HIGH = 0.85, 1.35
+"""Answers are shorter or longer than their mean, and some are asked for twice."""
+_GYMS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What `run` would do. `priced` is False when the model's price is not known and the cost says nothing.
+
+    `seconds` is the time of the calls at the configured limits.
+    """
+
+    gyms: int
+    to_ask: int
+    skipped: int
+    cached: int
+    llm_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    cost_usd_low: float
+    cost_usd_high: float
+    seconds: float
+    priced: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `estimate --json`."""
+        return asdict(self)
+
+
+def estimate(settings: Settings, endpoint: Endpoint, variant: Variant, batch_ids: Sequence[str]) -> Estimate:
+    """What enriching `batch_ids` would take: builds bundles and prompts, looks into the cache, sends nothing.
+
+    Raises:
+        SettingsError: the price settings are incomplete.
+    """
+    work = _Work()
+    bundles = build_bundles(settings.database, batch_ids, settings.token_budget)
+    everything = (bundle for _, batch in bundles for bundle in batch)
+    while group := list(islice(everything, _GYMS_AT_ONCE)):
+        work.add(settings, variant, group)
+    with settings.database.read() as connection:
+        habits = call_habits(connection, variant.name)
+    calls = -(-work.to_ask // variant.gyms_per_call)
+    prompt_tokens = work.own_tokens + calls * (work.shared_tokens + _schema_tokens(endpoint, work.schema))
+    completion = round(work.to_ask * (habits.completion_tokens_per_gym if habits else _COMPLETION_TOKENS))
+    price = price_from_settings(settings, endpoint.model)
+    low, likely, high = (
+        round((price or FREE).cost(prompt_tokens, 0, round(completion * share)) * max(1.0, share), 6)
+        for share in (_LOW, 1.0, _HIGH)
+    )
+    return Estimate(
+        gyms=work.gyms,
+        to_ask=work.to_ask,
+        skipped=work.skipped,
+        cached=work.cached,
+        llm_calls=calls,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion,
+        cost_usd=likely,
+        cost_usd_low=low,
+        cost_usd_high=high,
+        seconds=round(_seconds(settings, habits, calls, prompt_tokens + completion), 1),
+        priced=price is not None,
+    )
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the gyms counted so far would take."""
+
+    gyms: int = 0
+    skipped: int = 0
+    cached: int = 0
+    to_ask: int = 0
+    own_tokens: int = 0
+    shared_tokens: int = 0
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, settings: Settings, variant: Variant, group: Sequence[Bundle]) -> None:
+        """Count some gyms; equal ones share one call."""
+        asked = (variant.alone(bundle) for bundle in group if bundle.reviews)
+        requests = {request.fingerprint: request for request in asked}
+        known: Collection[str] = ()
+        if settings.cache_ttl_seconds:
+            with settings.database.read() as connection:
+                known = find_cached(connection, list(requests))
+        self.gyms += len(group)
+        self.skipped += sum(not bundle.reviews for bundle in group)
+        self.cached += len(known)
+        for fingerprint, request in requests.items():
+            if fingerprint not in known:
+                shared, own = request.messages
+                self.to_ask += 1
+                self.own_tokens += count_tokens(own["content"])
+                self.shared_tokens = self.shared_tokens or count_tokens(shared["content"])
+                self.schema = request.schema
+
+
+def _schema_tokens(endpoint: Endpoint, schema: Mapping[str, Any]) -> int:
+    """OpenAI charges for the schema as for a prompt; servers that we know nothing of may not."""
+    return count_tokens(json.dumps(schema)) if endpoint.identity == OPENAI else 0
+
+
+def _seconds(settings: Settings, habits: CallHabits | None, calls: int, tokens: int) -> float:
+    """The longest of what latency, requests per minute and tokens per minute allow."""
+    latency = habits.latency_seconds if habits else _SECONDS
+    by_requests = 60 * calls / settings.requests_per_minute if settings.requests_per_minute else 0.0
+    by_tokens = 60 * tokens / settings.tokens_per_minute if settings.tokens_per_minute else 0.0
+    return max(calls * latency / settings.concurrency, by_requests, by_tokens)
