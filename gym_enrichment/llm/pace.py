@@ -12,13 +12,17 @@ SEEN_SECONDS = 1.0
 """Servers count requests by the second or the minute: a rate seen for less is a burst, not a rate."""
 FIRST_PAUSE, NEXT_PAUSE = 1.0, 0.1
 """After the first flood of refusals, while the rate is anybody's guess; after those that show its border."""
-_RECENT, _FLOOD = 10, 3
-"""Three of the last ten calls refused need no longer look."""
+_RECENT, _FLOOD = 10, 5
+"""Half of the last ten calls refused need no longer look."""
 _GLANCE, _LOOK = 20, 50
 """Calls that can show that a level is too high; calls that show that it is not."""
 _TOLERATED = 0.02
+_MOST_USUAL = 0.3
+"""A server that refuses more than this whatever the pace is cannot be told from one without room."""
 _BELOW = 0.95
-_BOLDEST, _FINEST = 1.3, 1.04
+_STEEPEST = 0.7
+"""A few refusals after each other are not the share of all."""
+_BOLDEST, _FINE, _FINEST = 1.3, 1.09, 1.04
 _PROBE_SECONDS, _SETTLED_PROBE_SECONDS, _LONGEST_PROBE_SECONDS = 1.0, 10.0, 160.0
 """Wait before trying a little more: short while the border is looked for; once it is found, a settled level holds
 for longer with every try that is refused."""
@@ -74,7 +78,8 @@ class Pace:
             return asked
         self._count(refused=True)
         pause = 0.0
-        if self._flooded() or self._too_many():
+        # A server that says how long to wait counts: its refusals are not by chance.
+        if self._flooded() or self._too_many() or (asked and self.rate is not None):
             pause = FIRST_PAUSE if self.rate is None else NEXT_PAUSE
             self._slow_down()
         elif self._calls >= _LOOK:
@@ -98,7 +103,12 @@ class Pace:
         """Whether a look says so; a step down is given its full time to show whether it helped."""
         if self.rate is None or (self._trial is not None and not self._trial.upwards):
             return False
-        return self._calls >= _GLANCE and self._refused >= 2 and self._share > 2 * self._usual + _TOLERATED
+        if self._trial is not None and self._usual == 0.0:
+            return True
+        return self._calls >= _GLANCE and self._refused >= 2 and self._above_usual()
+
+    def _above_usual(self) -> bool:
+        return self._share > 2 * self._usual + _TOLERATED
 
     def _slow_down(self) -> None:
         now = self._clock()
@@ -113,29 +123,35 @@ class Pace:
         else:
             origin = trial or _Trial(self.rate, self._share, upwards=False)
             self._trial = origin
-            self._go_to(self.rate * _BELOW * (1 - self._share))
+            self._go_to(self.rate * max(_STEEPEST, _BELOW * (1 - self._refused / max(self._calls, _GLANCE))))
 
     def _judge(self) -> None:
         """The level has been looked at for long enough and is not too high."""
         trial, self._trial = self._trial, None
         if trial is None:
-            self._usual = min(self._usual, self._share)
+            self._usual = min(self._usual, (self._usual + self._share) / 2)
         elif trial.upwards:
             self._step = min(_BOLDEST, 1 + 2 * (self._step - 1))
-            self._probe_after = max(_PROBE_SECONDS, self._probe_after / 2)
-        elif self._share > trial.share / 2:
-            # Slowing down did not help: the refusals have nothing to do with the pace.
+            if self._step > _FINE:
+                self._probe_after = max(_PROBE_SECONDS, self._probe_after / 2)
+        elif self._slowed_in_vain(trial):
             self._usual = max(self._share, trial.share)
             self._go_to(trial.rate)
-        else:
-            self._usual = self._share
+        elif self._above_usual():
+            self._slow_down()
         self._look_anew()
 
+    def _slowed_in_vain(self, trial: "_Trial") -> bool:
+        """Whether the refusals have nothing to do with the pace: nearer to the share before than to what a server
+        that accepts no more than it did would refuse now."""
+        assert self.rate is not None
+        by_capacity = max(0.0, 1 - (1 - trial.share) * trial.rate / self.rate)
+        return self._share > (trial.share + by_capacity) / 2 and max(self._share, trial.share) <= _MOST_USUAL
+
     def _shrink_step(self) -> None:
-        if self._step > _FINEST:
-            self._step = max(_FINEST, 1 + (self._step - 1) / 2)
-        else:
+        if self._step <= _FINE:
             self._probe_after = min(max(2 * self._probe_after, _SETTLED_PROBE_SECONDS), _LONGEST_PROBE_SECONDS)
+        self._step = max(_FINEST, 1 + (self._step - 1) / 2)
 
     def _probe(self, now: float) -> None:
         """A little more, once the present rate has been borne for long enough; bolder while tries are borne."""

@@ -19,7 +19,7 @@ from gym_enrichment.settings import Settings
 from gym_enrichment.storage.llm_calls import find_cached
 from gym_enrichment.storage.statistics import CallHabits, call_habits
 
-_COMPLETION_TOKENS = 260
+_COMPLETION_TOKENS = 280
 """Of one gym's answer, until the ledger knows better: what a description, ten amenities and hours take."""
 _SECONDS = 3.0
 """Of one call, until the ledger knows better."""

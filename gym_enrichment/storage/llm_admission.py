@@ -16,8 +16,9 @@ from gym_enrichment.storage.upsert import dialect_insert
 
 NANO = 1_000_000_000
 """Money is counted in whole billionths of a dollar: sums are exact, and a token costs some hundred of them."""
-_WINDOW_SECONDS = 61
-"""Usage is counted per second. 61 whole seconds contain every window of 60, wherever it begins."""
+_WINDOW_SECONDS = 62
+"""Usage is counted per second. 61 whole seconds contain every window of 60, wherever it begins; one more, for
+calls that reach the server up to a second after they were admitted."""
 _ADMISSION_LOCK = 7203117
 
 

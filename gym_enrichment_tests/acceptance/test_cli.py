@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+import gym_enrichment
 from gym_enrichment.cli import main
 from gym_enrichment_tests.acceptance.conftest import (
     API_KEY,
@@ -619,3 +620,32 @@ def test_on_postgres_nothing_works_before_doctor_migrate_and_everything_after(
     stats: dict[str, Any] = user.cli("stats", "--json").succeeded().json
     assert {key: stats["all_time"][key] for key in SHARED_WITH_STATS} == {key: report[key] for key in SHARED_WITH_STATS}
     assert not (user.home / "gym.db").exists()
+
+
+def test_reaching_a_budget_is_an_outcome_and_the_next_run_asks_the_rest(client: User, server: LlmServer) -> None:
+    client.take_in(15)
+    priced = client.with_(GYM_LLM_PRICE_PROMPT="10", GYM_LLM_PRICE_COMPLETION="10")
+    poor = priced.with_(GYM_BUDGET_USD="0.1").cli("run", "--json").succeeded()
+    report = poor.json
+    assert report["failed"] == 0
+    assert 0 < report["skipped_budget"] == report["gyms"] - report["enriched"]
+    assert 0 < report["cost_usd"] <= 0.1
+    assert f"the budget is reached: {report['skipped_budget']} gyms" in poor.err
+
+    rich = priced.cli("run", "--json").succeeded().json
+    assert rich["llm_calls"] == report["skipped_budget"]
+    assert len(server.asks) == 15
+
+
+@pytest.mark.parametrize("variant", ["combined", "packed"])
+def test_an_estimate_is_within_a_tenth_of_what_the_run_then_takes(user: User, variant: str) -> None:
+    offline = user.with_(GYM_LLM="offline")
+    sample = str(Path(gym_enrichment.__file__).parent / "sample")
+    offline.cli("ingest", f"{sample}/gyms.jsonl", f"{sample}/reviews.jsonl").succeeded()
+    estimate = offline.cli("estimate", "--variant", variant, "--json").succeeded().json
+    assert (estimate["gyms"], estimate["skipped"], estimate["cached"]) == (12, 1, 0)
+    run = offline.cli("run", "--variant", variant, "--json").succeeded().json
+    tokens = run["prompt_tokens"] + run["completion_tokens"]
+    assert estimate["prompt_tokens"] + estimate["completion_tokens"] == pytest.approx(tokens, rel=0.1)
+    assert estimate["llm_calls"] == pytest.approx(run["llm_calls"], abs=1)
+    assert offline.cli("estimate", "--variant", variant, "--json").succeeded().json["llm_calls"] == 0

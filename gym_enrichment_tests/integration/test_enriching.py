@@ -499,3 +499,38 @@ def test_an_answer_with_nul_keeps_no_other_gym_of_its_batch_from_being_saved(
     assert "gym-0002" in saved
     assert all("\x00" not in str(row.description) + str(row.hours_french) for row in saved.values())
     assert all("\x00" not in "".join(row.amenities) for row in saved.values())
+
+
+# --- money -----------------------------------------------------------------------------------------------
+
+
+PRICES = {"GYM_LLM_PRICE_PROMPT": 10.0, "GYM_LLM_PRICE_COMPLETION": 10.0}
+"""Of the scripted server's 1,000 + 100 tokens: 0.011 dollars a call."""
+
+
+def test_a_budget_that_is_reached_leaves_the_rest_unasked_and_a_larger_one_asks_only_that(job: Job) -> None:
+    batches = job.bundles(20, batch_size=10)
+    first = list(job.enrich(batches, run_id="poor", **PRICES, GYM_BUDGET_USD=0.1))
+
+    asked = len(job.server.asks)
+    unasked = sum(len(batch.unasked) for batch in first)
+    assert sum(batch.cost_usd for batch in first) == pytest.approx(0.011 * asked)
+    assert 0.05 < 0.011 * asked <= 0.1
+    assert asked + unasked == 20
+    assert not any(batch.failures for batch in first)
+    for batch in first:
+        figures = batch.figures
+        assert figures["gyms"] == 10 == figures["enriched"] + figures["skipped"]
+        assert figures["skipped_budget"] == len(batch.unasked)
+
+    second = list(job.enrich(batches, run_id="rich", **PRICES, GYM_BUDGET_USD=10))
+    assert sum(batch.llm_calls for batch in second) == unasked
+    assert sum(batch.cache_hits for batch in second) == asked
+    assert sorted(job.server.names()) == [f"Salle {number:04d}" for number in range(1, 21)]
+
+
+def test_a_budget_for_a_model_without_a_price_stops_before_the_first_call(job: Job) -> None:
+    batches = job.bundles(3, batch_size=3)
+    with pytest.raises(RunStopped, match="GYM_LLM_PRICE_PROMPT"):
+        list(job.enrich(batches, GYM_LLM_MODEL="no-such-model-anywhere", GYM_BUDGET_USD=1))
+    assert not job.server.asks

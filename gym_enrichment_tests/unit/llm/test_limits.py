@@ -47,6 +47,12 @@ async def bear(limit: AdaptiveLimit, loop: VirtualTime, per_second: int, seconds
             limit.answered(1 / per_second)
 
 
+def flood(limit: AdaptiveLimit, began: float) -> None:
+    """So many refusals that they are no accident."""
+    for _ in range(5):
+        limit.refused(began, None)
+
+
 # --- places ----------------------------------------------------------------------------------------------
 
 
@@ -125,13 +131,23 @@ def test_a_later_and_longer_wait_counts_though_its_call_is_an_old_one() -> None:
     in_virtual_time(body)
 
 
-def test_after_a_refusal_starts_are_paced_just_below_what_was_borne() -> None:
+def test_a_stray_refusal_slows_nothing_down() -> None:
+    async def body(limit: AdaptiveLimit, loop: VirtualTime) -> None:
+        await bear(limit, loop, 40, seconds=2.0)
+        limit.refused(loop.time(), None)
+        assert limit.rate is None
+        assert limit.limit == START
+
+    in_virtual_time(body)
+
+
+def test_after_a_flood_of_refusals_starts_are_paced_just_below_what_was_borne() -> None:
     async def body(limit: AdaptiveLimit, loop: VirtualTime) -> None:
         assert limit.rate is None
         await bear(limit, loop, 40, seconds=2.0)
-        limit.refused(loop.time(), None)
+        flood(limit, loop.time())
         assert limit.rate is not None
-        assert 36 <= limit.rate < 40
+        assert 32 <= limit.rate < 40
         gap = 1 / limit.rate
         moments = await starts(limit, loop, 20)
         assert [after - before for before, after in pairwise(moments[5:])] == pytest.approx([gap] * 14)
@@ -144,13 +160,13 @@ def test_refusals_of_calls_that_began_before_the_slowing_down_say_nothing_new() 
         await bear(limit, loop, 40)
         began = loop.time()
         await asyncio.sleep(0.1)
-        limit.refused(began, None)
+        flood(limit, began)
         rate = limit.rate
         for _ in range(100):
             limit.refused(began, None)
         assert limit.rate == rate
         await asyncio.sleep(0.1)
-        limit.refused(loop.time(), None)
+        flood(limit, loop.time())
         assert limit.rate is not None
         assert rate is not None
         assert limit.rate < rate
@@ -335,6 +351,32 @@ def test_a_hidden_capacity_is_used_at_nine_tenths_with_two_refusals_in_a_hundred
     assert server.share(best, 60.0, 120.0) >= 0.9
     assert server.refused_share(60.0, 120.0) < 0.02
     assert server.most_in_flight <= 100
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("stray", [0.01, 0.05, 0.1])
+def test_refusals_that_have_nothing_to_do_with_load_cost_little_throughput(stray: float, seed: int) -> None:
+    """A tenth of the calls answered with 429 whatever the pace: common, and no reason to crawl."""
+    loop, dice = VirtualTime(), random.Random(seed)
+    limit, answered = AdaptiveLimit(20, clock=loop.time), []
+
+    async def ask_on_and_on() -> None:
+        while loop.time() < 60.0:
+            async with limit.place(10):
+                began = loop.time()
+                if dice.random() < stray:
+                    await asyncio.sleep(0.005)
+                    limit.refused(began, None)
+                    continue
+                await asyncio.sleep(0.2)
+                limit.answered(0.2)
+                answered.append(loop.time())
+
+    async def work() -> None:
+        await asyncio.gather(*(ask_on_and_on() for _ in range(80)))
+
+    loop.run(work())
+    assert sum(20.0 <= moment < 60.0 for moment in answered) / 40.0 >= 0.8 * 20 / 0.2
 
 
 def test_a_capacity_of_so_many_a_second_is_found_within_half_a_minute() -> None:
