@@ -202,20 +202,20 @@ def test_a_budget_for_a_model_of_unknown_price_stops_the_run_before_the_first_ca
 def test_an_overloaded_server_is_left_alone_by_the_whole_gateway(
     server: LlmServer, sqlite_database: Database, status: int
 ) -> None:
-    refused_at: list[float] = []
+    began: list[float] = []
 
     def script(ask: Ask) -> Reply:
-        if not refused_at:
-            refused_at.append(ask.at)
+        began.append(ask.at)
+        if ask.at - began[0] < 0.5:
             return Reply(status=status)
         return Reply(good_content(), delay=0.05)
 
     server.script = script
     enrich(server, sqlite_database, *map(bundle, range(1, 13)), concurrency=5)
 
-    later = [ask.at - refused_at[0] for ask in server.asks if ask.at - refused_at[0] > 0.5]
-    # Those in flight came with it; then a second without any, then one after the other.
-    assert len(server.asks) - len(later) <= 5 + 5
+    later = [ask.at - began[0] for ask in server.asks if ask.at - began[0] > 0.5]
+    # Half of ten calls refused are a flood: those that were on their way come with it, then nothing for a second.
+    assert len(server.asks) - len(later) <= 10 + 5
     assert min(later) >= 0.9
 
 
