@@ -206,6 +206,7 @@ class Gateway:
         try:
             paid = await pay()
         except BaseException:
+            # Cancelled or failed: whoever asks next must not wait for this lease to run out.
             await self._books.save(Record(released=[request.fingerprint]))
             raise
         known = _Known(paid.text, paid.answer.model)
