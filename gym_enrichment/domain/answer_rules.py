@@ -6,6 +6,7 @@ no review. What must not live here: parsing JSON (prompts/) and asking again (ll
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 MOST_AMENITIES = 10
 MOST_AMENITY_CHARACTERS = 60
@@ -37,11 +38,20 @@ _OTHER = frozenset(
 
 
 class AnswerRejected(ValueError):
-    """An answer that cannot be used; `reasons` are sentences for the LLM and for people, without review text."""
+    """An answer that cannot be used as it is.
 
-    def __init__(self, reasons: list[str]) -> None:
+    Args:
+        reasons: sentences for the LLM and for people, without review text.
+        malformed: it is not even of the form that was asked for: cut off, no JSON, not of the schema. That happens
+            by chance, and asking again may do.
+        usable: what can be made of it if asking again brings nothing better; None if nothing can.
+    """
+
+    def __init__(self, reasons: list[str], *, malformed: bool = False, usable: Any = None) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = reasons
+        self.malformed = malformed
+        self.usable = usable
 
 
 def count_sentences(text: str) -> int:

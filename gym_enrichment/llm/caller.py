@@ -67,11 +67,12 @@ class Called(Generic[Checked]):
 
 
 class BrokenRules(CallError):
-    """The answer came, and breaks rules: `reasons` for the LLM, `text` to show it what it said."""
+    """The answer came, and breaks rules: `rejected` says which, `text` is to show the LLM what it said."""
 
-    def __init__(self, reasons: list[str], text: str) -> None:
-        super().__init__(ErrorKind.INVALID_ANSWER, "the answer breaks rules: " + "; ".join(reasons))
-        self.reasons = reasons
+    def __init__(self, rejected: AnswerRejected, text: str) -> None:
+        super().__init__(ErrorKind.INVALID_ANSWER, f"the answer breaks rules: {rejected}")
+        self.reasons = rejected.reasons
+        self.malformed = rejected.malformed
         self.text = text
 
 
@@ -138,7 +139,7 @@ class Caller:
                 try:
                     value = check(sent.raw.content)
                 except AnswerRejected as rejected:
-                    error = BrokenRules(rejected.reasons, sent.raw.content)
+                    error = BrokenRules(rejected, sent.raw.content)
             record = Record(
                 entry=self._entry(request, sent, error.kind if error else "ok", usage.llm_calls, cost),
                 settlement=sent.settlement(want, admission, cost),

@@ -17,12 +17,13 @@ from typing import Generic, TypeVar
 from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Claim, Record
 from gym_enrichment.llm.breaker import Breaker
-from gym_enrichment.llm.caller import BrokenRules, Called, Caller, GatewayStats
+from gym_enrichment.llm.caller import Called, Caller, GatewayStats
+from gym_enrichment.llm.chances import Chances
 from gym_enrichment.llm.errors import CallError, Reaction
 from gym_enrichment.llm.fixed_limit import FixedLimit
 from gym_enrichment.llm.limits import AdaptiveLimit
 from gym_enrichment.llm.pricing import Price, price_of
-from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, Payload, RawAnswer, Usage
+from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest, RawAnswer, Usage
 from gym_enrichment.llm.transport import Transport
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.llm_admission import Terms
@@ -30,7 +31,6 @@ from gym_enrichment.storage.llm_calls import CachedAnswer
 
 Checked = TypeVar("Checked")
 
-SEND_BACK_NOTE = "Your answer breaks these rules. Answer again with the whole JSON, mended:"
 _MEMORY_ANSWERS = 5_000
 """Answers kept in memory: some megabytes, enough for the clubs of a chain that follow each other."""
 _LOOK_AGAIN_SECONDS = (0.05, 0.5)
@@ -130,7 +130,8 @@ class Gateway:
 
         Args:
             request: what is asked.
-            check: turns the answer's text into a value, or raises AnswerRejected with what is wrong.
+            check: turns the answer's text into a value, or raises AnswerRejected with what is wrong. The answer is
+                then sent back once; after that, `AnswerRejected.usable` of the next one is taken if it has one.
             pay: how an unknown answer is got, if not by a call of its own (packing.py).
 
         Raises:
@@ -185,7 +186,7 @@ class Gateway:
         return answer
 
     def _hit(self, request: LlmRequest, known: "_Known", check: Callable[[str], Checked]) -> Answer[Checked]:
-        value = check(known.text)
+        value = accept(check, known.text)
         self.stats.cache_hits += 1
         self._remember(request, known)
         return Answer(value=value, model=known.model, usage=Usage(), from_cache=True)
@@ -243,25 +244,21 @@ class Gateway:
             AskFailed, BudgetReached, RunStopped: as in `ask`.
         """
         usage = usage or Usage()
-        asked, payload = request, request.payload
-        failures = 0
-        second_chance = {Reaction.SEND_BACK, Reaction.SHORTEN}
+        chances = Chances(request, self.max_attempts)
 
         def keep(_: Checked, raw: RawAnswer) -> Sequence[CachedAnswer]:
             return self.cached(request, raw.content, raw.model, usage)
 
         while True:
+            # What was sent back once is taken as good as it is: the reasons were named.
+            last = partial(accept, check) if chances.sent_back else check
             try:
-                called = await self._caller.call(asked, payload, usage, check, keep)
+                called = await self._caller.call(request, chances.payload, usage, last, keep)
             except CallError as error:
-                failures += 1
-                if error.reaction is Reaction.RETRY and failures < self.max_attempts:
-                    await self._caller.pause(self.backoff.wait(failures, error.retry_after))
-                elif error.reaction in second_chance and (again := _asked_again(asked, error)) is not None:
-                    second_chance.remove(error.reaction)
-                    asked, payload = again
-                else:
+                if not chances.another(error):
                     raise AskFailed(error.kind, error.message, usage) from error
+                if error.reaction is Reaction.RETRY:
+                    await self._caller.pause(self.backoff.wait(chances.retries, error.retry_after))
             else:
                 answer = Answer(called.value, called.raw.model or request.model, usage, from_cache=False)
                 return Paid(answer, called.raw.content)
@@ -290,17 +287,15 @@ class _Known:
     model: str
 
 
-def _asked_again(request: LlmRequest, error: CallError) -> tuple[LlmRequest, Payload] | None:
-    """The second chance: with the broken rules named, twice the limit after a cut, or less text; None without one."""
-    if error.reaction is Reaction.SHORTEN:
-        shorter = request.shorter()
-        return (shorter, shorter.payload) if shorter is not None else None
-    if isinstance(error, BrokenRules):
-        reasons = "\n".join(f"- {reason}" for reason in error.reasons)
-        said = {"role": "assistant", "content": error.text}
-        return request, request.payload_with([said, {"role": "user", "content": f"{SEND_BACK_NOTE}\n{reasons}"}])
-    limit = request.parameters.get("max_completion_tokens")
-    return request, request.payload_with(**({"max_completion_tokens": 2 * limit} if limit else {}))
+def accept(check: Callable[[str], Checked], text: str) -> Checked:
+    """What `check` makes of `text`, if need be what can be used of it; raises AnswerRejected if nothing can."""
+    try:
+        return check(text)
+    except AnswerRejected as rejected:
+        if rejected.usable is None:
+            raise
+        usable: Checked = rejected.usable
+        return usable
 
 
 class _GaveUp(Exception):

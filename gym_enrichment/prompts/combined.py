@@ -123,7 +123,8 @@ def check(text: str, bundle: Bundle) -> CombinedAnswer:
     try:
         answer = CombinedAnswer.model_validate_json(text)
     except ValidationError as error:
-        raise AnswerRejected([_schema_reason(dict(problem)) for problem in error.errors()[:5]]) from None
+        reasons = [_schema_reason(dict(problem)) for problem in error.errors()[:5]]
+        raise AnswerRejected(reasons, malformed=True) from None
     reviews_sent = len(bundle.reviews)
     answer.women_hours_reviews = _sent(answer.women_hours_reviews, lowest=0, highest=reviews_sent)
     answer.amenities = _distinct(answer.amenities)

@@ -71,10 +71,10 @@ def split(text: str, gyms: int) -> list[str | None]:
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        raise AnswerRejected(["the answer is not valid JSON"]) from None
+        raise AnswerRejected(["the answer is not valid JSON"], malformed=True) from None
     entries = answer.get("gyms") if isinstance(answer, dict) else None
     if not isinstance(entries, list):
-        raise AnswerRejected(["gyms: must be a list with one entry for each gym"])
+        raise AnswerRejected(["gyms: must be a list with one entry for each gym"], malformed=True)
     by_id: dict[str, list[Any]] = {}
     for entry in entries:
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
@@ -90,7 +90,7 @@ def check(text: str, bundle: Bundle) -> CombinedAnswer:
     """
     (part,) = split(text, 1)
     if part is None:
-        raise AnswerRejected([f"gyms: must have exactly one entry with the id {gym_id(0)!r}"])
+        raise AnswerRejected([f"gyms: must have exactly one entry with the id {gym_id(0)!r}"], malformed=True)
     return combined.check(_json(json.loads(part)["gyms"][0]), bundle)
 
 

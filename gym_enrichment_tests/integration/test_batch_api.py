@@ -23,9 +23,10 @@ from gym_enrichment.domain.models import Bundle, BundleReview
 from gym_enrichment.llm.batch_api import BatchTransport
 from gym_enrichment.llm.batch_client import SUBMISSION, BatchClient
 from gym_enrichment.llm.batch_lines import custom_id_of
+from gym_enrichment.llm.chances import SEND_BACK_NOTE
 from gym_enrichment.llm.endpoint import Endpoint, describe_endpoint
 from gym_enrichment.llm.errors import RunStopped
-from gym_enrichment.llm.gateway import SEND_BACK_NOTE, Backoff, Gateway
+from gym_enrichment.llm.gateway import Backoff, Gateway
 from gym_enrichment.llm.offline.server import build_app
 from gym_enrichment.llm.pricing import BATCH_FACTOR, price_from_settings, price_of
 from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest

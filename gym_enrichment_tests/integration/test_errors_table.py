@@ -1,8 +1,9 @@
 """The rows of the error table in docs/gateway.md that test_gateway.py leaves out, against a real HTTP server."""
 
 import asyncio
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -86,6 +87,40 @@ TOO_LONG = {
     "context_length_exceeded": (Reply(status=400, error_code="context_length_exceeded"), ErrorKind.CONTEXT_OVERFLOW),
     "413": (Reply(status=413), ErrorKind.TOO_LARGE),
 }
+
+
+FAULTS = (
+    (0.10, Reply(status=429)),
+    (0.05, Reply(status=500)),
+    (0.05, Reply("{'description': no JSON")),
+    (0.05, Reply(good_content()[:80], finish_reason="length")),
+)
+
+
+def with_faults(seed: int) -> Callable[[Ask], Reply]:
+    """A server that does by chance to one call in four what servers do."""
+    chance = random.Random(seed)
+
+    def script(_: Ask) -> Reply:
+        drawn = chance.random()
+        for share, reply in FAULTS:
+            if drawn < share:
+                return reply
+            drawn -= share
+        return Reply(good_content())
+
+    return script
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_server_that_fails_one_call_in_four_by_chance_loses_no_gym(
+    server: LlmServer, sqlite_database: Database, seed: int
+) -> None:
+    server.script = with_faults(seed)
+    results = enrich(server, sqlite_database, *(bundle(number) for number in range(200)))
+
+    assert [result for result in results if isinstance(result, BaseException)] == []
+    assert len(server.asks) < 200 * 1.6
 
 
 @pytest.mark.parametrize(("reply", "kind"), TOO_LONG.values(), ids=TOO_LONG)
@@ -185,7 +220,7 @@ def test_a_budget_for_a_model_of_unknown_price_stops_the_run_before_the_first_ca
     server: LlmServer, database: Database
 ) -> None:
     terms = Terms("test", None, None, {"run:run-1": 1.0})
-    results = enrich(server, database, *map(bundle, range(3)), terms=terms, prices=lambda _: None)
+    results = enrich(server, database, *map(bundle, range(5)), terms=terms, prices=lambda _: None)
 
     assert {type(result) for result in results} == {RunStopped}
     assert {result.kind for result in results} == {ErrorKind.UNPRICED}

@@ -19,9 +19,10 @@ from sqlalchemy import func, select, text, update
 
 from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.domain.models import Bundle, BundleReview
+from gym_enrichment.llm.chances import MOST_UNFINISHED, SEND_BACK_NOTE
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.errors import ErrorKind, RunStopped
-from gym_enrichment.llm.gateway import SEND_BACK_NOTE, Backoff, Gateway
+from gym_enrichment.llm.gateway import Backoff, Gateway
 from gym_enrichment.llm.openai_transport import OpenAITransport
 from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
@@ -479,6 +480,7 @@ BROKEN = {
         "women_hours_reviews",
     ),
 }
+MALFORMED = ("no JSON at all", '{"description": 5}', "[]")
 
 
 @pytest.mark.parametrize(("content", "reason"), BROKEN.values(), ids=BROKEN)
@@ -508,8 +510,29 @@ def test_an_answer_that_stays_against_a_rule_fails_the_gym_with_the_reason(
 
     assert result.kind == ErrorKind.INVALID_ANSWER
     assert reason in str(result)
-    assert len(server.asks) == 2
-    assert outcomes(sqlite_database) == [ErrorKind.INVALID_ANSWER] * 2
+    calls = MOST_UNFINISHED if content in MALFORMED else 2
+    assert outcomes(sqlite_database) == [ErrorKind.INVALID_ANSWER] * calls
+    assert len(server.asks) == calls
+
+
+def test_what_is_no_json_after_its_reasons_were_named_is_asked_anew_from_the_beginning(
+    server: LlmServer, database: Database
+) -> None:
+    script = {1: Reply("no JSON"), 2: Reply("no JSON either"), 3: Reply(good_content())}
+    server.script = lambda ask: script[ask.number]
+    answered(ask(server, database, question())[0])
+
+    assert server.asks[2].body == server.asks[0].body
+
+
+def test_an_accident_of_each_kind_has_its_own_chances(server: LlmServer, database: Database) -> None:
+    cut = Reply('{"descr', finish_reason="length")
+    script = {1: cut, 2: Reply("no JSON"), 3: Reply(status=500), 4: cut, 5: Reply(good_content())}
+    server.script = lambda ask: script[ask.number]
+    answered(ask(server, database, question())[0])
+
+    limits = [ask.body["max_completion_tokens"] for ask in server.asks]
+    assert limits == [prompt.MOST_COMPLETION_TOKENS] + [2 * prompt.MOST_COMPLETION_TOKENS] * 4
 
 
 def test_a_mended_answer_is_what_the_cache_serves(server: LlmServer, database: Database) -> None:
@@ -530,11 +553,19 @@ def test_a_cut_answer_is_asked_for_once_more_with_twice_the_limit(server: LlmSer
     assert outcomes(database) == [ErrorKind.TRUNCATED, "ok"]
 
 
-def test_an_answer_that_is_cut_twice_fails_the_gym(server: LlmServer, database: Database) -> None:
-    server.script = lambda _: Reply('{"descr', finish_reason="length")
+def test_an_answer_that_fills_twice_the_limit_too_fails_the_gym(server: LlmServer, database: Database) -> None:
+    full = {"prompt_tokens": 1000, "completion_tokens": 2 * prompt.MOST_COMPLETION_TOKENS}
+    server.script = lambda _: Reply('{"descr', finish_reason="length", usage=full)
 
     assert failed(ask(server, database, question())[0]).kind == ErrorKind.TRUNCATED
     assert len(server.asks) == 2
+
+
+def test_an_answer_that_is_cut_before_its_limit_is_asked_for_a_few_times(server: LlmServer, database: Database) -> None:
+    server.script = lambda _: Reply('{"descr', finish_reason="length")
+
+    assert failed(ask(server, database, question())[0]).kind == ErrorKind.TRUNCATED
+    assert len(server.asks) == MOST_UNFINISHED
 
 
 def test_a_transient_error_after_a_send_back_is_retried_with_the_reasons_still_named(
