@@ -7,6 +7,9 @@ START = 20
 _FIRST_STEP, _LEAST_STEP = 2.0, 1.1
 _GAIN = 0.5
 """A step up is kept if answers per second rise by at least half of what calls in flight rose by."""
+_NOISE = 0.05
+"""Changes of answers per second that say nothing."""
+_SPARE = 1.1
 _CLIMB = 2.0
 """Latency at this multiple of the best seen means that calls queue at the server."""
 _SETTLED_SECONDS = 30.0
@@ -85,7 +88,7 @@ class Climber:
         return True
 
     def _keep_step(self, answers_per_second: float, now: float) -> bool:
-        """Whether the last step paid. If not: go back, measure there anew, then try a finer one or the other way."""
+        """Whether the last step paid. If not: go back (as far as it brought nothing), then try a finer one."""
         assert self._before is not None
         old_limit, old_answers = self._before
         self._before = None
@@ -95,8 +98,11 @@ class Climber:
         paid = gain >= _GAIN * grown if self._upwards else gain >= -0.02
         if paid:
             return True
-        worse = gain < -0.05
-        self._go_to(old_limit)
+        worse = gain < -_NOISE
+        # Little's law: as many calls as before times what answers rose by bring all that the step brought. A few
+        # more are held, since one too few costs answers and one too many only waits.
+        gained = self._upwards and gain > _NOISE
+        self._go_to(min(old_limit * (1 + gain) * _SPARE, self._limit) if gained else old_limit)
         if self._upwards and worse and self._step >= _FIRST_STEP:
             self._upwards = False
         self._step = 1 + (self._step - 1) / 2.5
