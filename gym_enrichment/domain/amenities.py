@@ -8,55 +8,26 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from itertools import accumulate, compress, pairwise
+from itertools import accumulate, compress
 from pathlib import Path
 from typing import Any
 
+from gym_enrichment.domain.denials import Denials
+from gym_enrichment.domain.folding import MARK, fold
+from gym_enrichment.domain.women import women_only_places
+
+__all__ = ["Amenity", "Mention", "Vocabulary", "fold"]
+
 _LANGUAGES = ("fr", "en", "es", "ar")
-_TATWEEL = "\u0640"  # stands for every combining mark in folded text: a word character that is dropped later
-_SPECIAL = {"œ": "o", "æ": "a", "ø": "o", "ß": "s", "ð": "d", "þ": "t", "ł": "l", "ı": "i", "ؤ": "و", "ئ": "ي"}
-_ARABIC = {"ة": "ه", "ى": "ي", "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا"}
-_ARABIC_PREFIXES = ("", "ال", "و", "وال", "ب", "بال", "لل", "ل", "فال")
-_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_ARABIC_PREFIXES = ("", "ال", "و", "وال", "ب", "بال", "لل", "ل", "فال", "كال", "ول", "ولل", "وب", "وبال")
+_ARABIC_ENDINGS = ("", "ه", "ات", "ين", "ون")
 _NO_WORD = re.compile(r"(\W+)")
-_GAP = r"(?:[^\w.!?;:,\n•؟،]+)"  # what may stand between two words of one clause
-_LIST_GAP = re.compile(
-    r"[\s,/&+-]*(?:(?:and|or|nor|et|ou|ni|o|y|e|a|an|any|the|de|d|un|une|des|du|even|no|aucun|sans|sin|او|و|ولا)"
-    r"[\s,/&+'’-]+){0,3}[\s,/&+'’-]*"
-)
-_WINDOW = 80  # characters read on each side of a mention
 _MAX_TYPED = 80  # a longer label is no label
-
-
-def _fold_table() -> dict[int, str]:
-    table: dict[int, str] = {}
-    for code in (*range(0xC0, 0x250), *range(0x300, 0x370), *range(0x610, 0x6E0), *range(0x1E00, 0x1F00)):
-        char = chr(code)
-        lower = char.lower() if len(char.lower()) == 1 else unicodedata.normalize("NFD", char.lower())[0]
-        if unicodedata.combining(char):
-            table[code] = _TATWEEL
-        else:
-            base = unicodedata.normalize("NFD", lower)[0]
-            table[code] = _SPECIAL.get(lower) or _ARABIC.get(lower) or base
-    return table
-
-
-_FOLD = _fold_table()
-
-
-def fold(text: str) -> str:
-    """Lower case without accents, Arabic letters unified, the length and every position kept."""
-    if text.isascii():
-        return text.lower()
-    lowered = text.lower()
-    if len(lowered) != len(text):  # "İ" grows when lowered
-        lowered = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    return _FOREIGN.sub(lambda run: run[0].translate(_FOLD), lowered)
+_WOMEN_PLACE = "espace-femmes"  # read by the rules of women.py: no list of phrases holds its many forms
 
 
 def _words(folded: str) -> list[str]:
@@ -70,13 +41,17 @@ def _pieces(folded: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Amenity:
-    """One concept: `label` names it in French, `indefinite` is the label inside a sentence ("une piscine")."""
+    """One concept: `label` names it in French, `indefinite` is the label inside a sentence ("une piscine").
+
+    Every gym has what is `usual`: it may be said of one whose reviews do not mention it.
+    """
 
     id: str
     label: str
     group: str
     synonyms: tuple[str, ...]
     indefinite: str = ""
+    usual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +62,6 @@ class Mention:
     start: int
     end: int
     affirmed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Denials:
-    before: re.Pattern[str]
-    after: re.Pattern[str]
-    kept_by: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +79,7 @@ class Vocabulary:
     def __init__(self, amenities: Sequence[Amenity], traps: Sequence[str], denials: Mapping[str, Any]) -> None:
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
         self._by_id = {amenity.id: amenity for amenity in amenities}
-        self._denials = _compile_denials(denials)
+        self._denials = Denials.compiled(denials)
         self._phrases: dict[tuple[str, ...], str] = {}  # singular words -> amenity id, "" for a trap
         self._exact: dict[tuple[str, ...], str] = {}  # words as they stand -> the same
         entries = list(_entries(amenities, traps))
@@ -150,15 +118,21 @@ class Vocabulary:
         folded = fold(text)
         pieces = _pieces(folded)
         words = pieces[::2]
-        if _TATWEEL in folded:
-            words = [word.replace(_TATWEEL, "") for word in words]
+        if MARK in folded:
+            words = [word.replace(MARK, "") for word in words]
         found = self._matches(words)
-        if not found:
+        women = women_only_places(text, folded, words) if _WOMEN_PLACE in self._by_id else []
+        if not found and not women:
             return []
         ends = list(accumulate(map(len, pieces)))
         places = [(amenity_id, ends[2 * a] - len(pieces[2 * a]), ends[2 * b]) for amenity_id, a, b in found]
-        affirmed = _affirmed(folded, places, self._denials)
-        return [Mention(*place, yes) for place, yes in zip(places, affirmed, strict=True)]
+        affirmed = self._denials.standing(folded, places)
+        mentions = [Mention(*place, yes) for place, yes in zip(places, affirmed, strict=True)]
+        if women or any(amenity_id == _WOMEN_PLACE for amenity_id, _, _ in places):
+            kept = [mention for mention in mentions if mention.amenity_id != _WOMEN_PLACE]
+            said = [Mention(_WOMEN_PLACE, place.start, place.end, place.verdict == "yes") for place in women]
+            mentions = sorted([*kept, *said], key=lambda mention: mention.start)
+        return mentions
 
     def resolve(self, label: str) -> Amenity | None:
         """The concept that a free label names ("piscines chauffées", "swiming pool"), None when unsure.
@@ -257,53 +231,8 @@ def _distance(left: str, right: str, bound: int) -> int:
     return previous[-1]
 
 
-def _affirmed(folded: str, places: Sequence[tuple[str, int, int]], denials: _Denials) -> list[bool]:
-    """For each mention whether it stands; a denial reaches along a list ("no sauna, pool or gym floor")."""
-    before = [
-        bool(denials.before.search(folded, max(floor, start - _WINDOW), start))
-        for (_, start, _), floor in zip(places, (0, *(end for _, _, end in places)), strict=False)
-    ]
-    after = [bool(denials.after.match(folded, end, end + _WINDOW)) for _, _, end in places]
-    joined = [
-        bool(_LIST_GAP.fullmatch(folded, left[2], right[1])) and right[1] - left[2] <= 20
-        for left, right in pairwise(places)
-    ]
-    for i, linked in enumerate(joined):
-        before[i + 1] = before[i + 1] or (linked and before[i])
-    for i in range(len(joined) - 1, -1, -1):
-        after[i] = after[i] or (joined[i] and after[i + 1])
-    return [
-        not (b or a) or bool(denials.kept_by.match(folded, place[2]))
-        for place, b, a in zip(places, before, after, strict=True)
-    ]
-
-
-def _compile_denials(raw: Mapping[str, Any]) -> _Denials:
-    """The cues as patterns that run on folded text where it stands: no pattern crosses a comma or a sentence."""
-
-    def either(cues: Iterable[str]) -> str:
-        return "|".join(part for cue in cues for part in _unfold(cue)).replace(" ", _GAP)
-
-    ends = either(raw["clause_ends"])
-    breakers = either([*raw["breakers"], *raw["clause_ends"]])
-    after = either(raw["after"]).replace(r"\w+", rf"(?!(?:{ends})\b)\w+")
-    return _Denials(
-        before=re.compile(rf"(?<!\w)(?:{either(raw['before'])})(?:{_GAP}(?!(?:{breakers})\b)\w+){{0,3}}{_GAP}$"),
-        after=re.compile(rf"{_GAP}(?:{after})(?!\w)"),
-        kept_by=re.compile(rf"{_GAP}(?:{either(raw['kept_by'])})\b"),
-    )
-
-
-def _unfold(cue: str) -> list[str]:
-    """`(?:a|b)c` as `ac`, `bc`: an alternation of plain beginnings is skipped many times faster."""
-    opening = re.match(r"\(\?:([^()]*)\)(?![?*+{])", cue)
-    if not opening:
-        return [cue]
-    return [f"{start}{cue[opening.end() :]}" for start in opening[1].split("|")]
-
-
 def _entries(amenities: Iterable[Amenity], traps: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...], bool]]:
-    """(id, words, exact) of every phrase; traps have the id "". Arabic words come with their articles."""
+    """(id, words, exact) of every phrase; traps have the id ""."""
     seen: set[str] = set()
     for amenity in amenities:
         if amenity.id in seen:
@@ -319,12 +248,21 @@ def _variants(amenity_id: str, synonym: str) -> Iterator[tuple[str, tuple[str, .
     words = tuple(_words(fold(synonym)))
     if not words:
         raise ValueError(f"the synonym {synonym!r} has no word")
-    exact = synonym.startswith("=")
-    if not "ء" <= words[0][0] <= "ي":
-        yield amenity_id, words, exact
-        return
-    for prefix in _ARABIC_PREFIXES:
-        yield amenity_id, (prefix + words[0].removeprefix("ال"), *words[1:]), exact
+    if not synonym.startswith("="):
+        yield amenity_id, tuple(map(_without_article, words)), False
+    elif _is_arabic(words[0]):
+        for prefix in _ARABIC_PREFIXES:
+            yield amenity_id, (prefix + _without_article(words[0]), *words[1:]), True
+    else:
+        yield amenity_id, words, True
+
+
+def _is_arabic(word: str) -> bool:
+    return "ء" <= word[0] <= "ي"
+
+
+def _without_article(word: str) -> str:
+    return word[2:] if word.startswith("ال") and len(word) > 4 else word
 
 
 def _singulars(words: set[str]) -> dict[str, str]:
@@ -334,14 +272,30 @@ def _singulars(words: set[str]) -> dict[str, str]:
         if word in forms:
             continue
         forms[word] = word
+        if _is_arabic(word):
+            for form in _arabic_forms(word):
+                forms.setdefault(form, word)
+            continue
         if len(word) < 3 or not word.isascii():
             continue
-        plurals = [word + "s", word + "es", word + "x"]
+        plurals = [word + "s"] if word[-1] != "s" else []
+        plurals += [word + "es"] if word[-1] in "dhjlnorsxyz" else []
+        plurals += [word + "x"] if word[-1] == "u" else []
         plurals += [word[:-1] + "ies"] if word.endswith("y") else []
         singular = [word[:-1]] if word[-1] == "s" and word[-2] != "s" and len(word) > 4 else []
-        for form in (*plurals, *singular):
+        darja = ["l" + form for form in (word, *plurals)] if len(word) > 3 else []  # its article: "lvestiaires"
+        for form in (*plurals, *singular, *darja):
             forms.setdefault(form, word)
     return forms
+
+
+def _arabic_forms(word: str) -> Iterator[str]:
+    """An Arabic word with what is written in one with it: conjunction, preposition, article, regular endings."""
+    stem = word.removesuffix("ه")
+    endings = _ARABIC_ENDINGS if len(stem) > 2 else ("", word.removeprefix(stem))
+    for prefix in _ARABIC_PREFIXES:
+        yield prefix + word
+        yield from (prefix + stem + ending for ending in endings if ending or stem == word)
 
 
 def _amenities(raw: Mapping[str, Any]) -> list[Amenity]:
@@ -361,7 +315,8 @@ def _amenity(entry: Mapping[str, Any]) -> Amenity:
     synonyms = (label, *(s for language in _LANGUAGES for s in _strings(entry, language, amenity_id)))
     indefinite = entry.get("indefinite")
     sentence_form = indefinite if isinstance(indefinite, str) and indefinite else f"« {label} »"
-    return Amenity(amenity_id, label, group, tuple(dict.fromkeys(synonyms)), sentence_form)
+    usual = entry.get("usual") is True
+    return Amenity(amenity_id, label, group, tuple(dict.fromkeys(synonyms)), sentence_form, usual)
 
 
 def _strings(raw: Mapping[str, Any], key: str, where: str) -> list[str]:

@@ -71,6 +71,7 @@ def write_bundles(database: Database, batch_id: str, built: Sequence[Bundle]) ->
             "reviews_total": bundle.reviews_total,
             "reviews_with_text": bundle.reviews_with_text,
             "review_tokens": bundle.review_tokens,
+            "left_out": dict(bundle.left_out),
             "revision": bundle.revision,
             "built_at": now,
         }
@@ -168,4 +169,5 @@ def _bundle(row: Row[tuple[object, ...]]) -> Bundle:
         reviews_with_text=row.reviews_with_text,
         review_tokens=row.review_tokens,
         revision=row.revision,
+        left_out=row.left_out,
     )

@@ -34,6 +34,15 @@ def found(text: str) -> dict[str, bool]:
         ("open 24/7, perfect after work", "ouvert-24h"),
         ("free Wi-Fi upstairs", "wifi"),
         ("Se\u0301che-cheveux dans l'entrée", "seche-cheveux"),
+        ("المدربون رائعون", "coachs"),
+        ("الدوشات واسعة", "douches"),
+        ("والحمام التركي دافئ", "hammam"),
+        ("الدراجة الثابتة مريحة", "velos"),
+        ("lvestiaires n9iyin", "vestiaires"),
+        ("heavy bumper plates", "poids-libres"),
+        ("the app is handy", "application"),
+        ("las monitoras son un encanto", "coachs"),
+        ("station de métro en face", "transport"),
     ],
 )
 def test_an_amenity_is_found_whatever_its_language_case_accents_and_plural(text: str, amenity_id: str) -> None:
@@ -65,6 +74,19 @@ def test_an_amenity_is_found_whatever_its_language_case_accents_and_plural(text:
         "is there a pool?",
         "They don't have a pool",
         "lack of parking",
+        "I thought there was a sauna",
+        "they promised a pool",
+        "My old gym had a sauna",
+        "most other gyms have a pool",
+        "dans mon ancienne salle il y avait une piscine",
+        "on nous avait annoncé un hammam",
+        "Pensaba que había sauna",
+        "mi gimnasio anterior tenía piscina",
+        "في النادي الآخر يوجد مسبح",
+        "أحسن من المسبح",
+        "better than the pool",
+        "I'd love a pool",
+        "ma3andhomch parking",
     ],
 )
 def test_what_is_denied_wished_for_or_asked_is_not_affirmed(text: str) -> None:
@@ -79,6 +101,8 @@ def test_what_is_denied_wished_for_or_asked_is_not_affirmed(text: str) -> None:
         "There is no pool, sauna or steam room.",
         "بدون مسبح ولا ساونا",
         "A pool and a sauna would be great",
+        "لا مسبح ولا ساونا",
+        "my old club had a pool and a sauna",
     ],
 )
 def test_a_denial_reaches_along_a_list(text: str) -> None:
@@ -113,6 +137,28 @@ def test_a_denial_of_something_else_leaves_the_amenity_standing(text: str) -> No
     assert all(statements.values())
 
 
+def test_a_denial_takes_back_what_the_same_review_said_just_before() -> None:
+    assert [m.affirmed for m in VOCABULARY.mentions("The site shows a pool: there is no pool.")] == [False, False]
+    far = "The pool is lovely. " + "Staff are kind. " * 5 + "There was no pool once."
+    assert [m.affirmed for m in VOCABULARY.mentions(far)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("un étage entier réservé aux dames", {"espace-femmes": True}),
+        ("hay una sala solo para chicas", {"espace-femmes": True}),
+        ("قاعة خاصة بالسيدات", {"espace-femmes": True}),
+        ("kayen etage lel nssa", {"espace-femmes": True}),
+        ("there is no ladies floor", {"espace-femmes": False}),
+        ("créneau réservé aux femmes le mardi matin", {}),
+        ("the ladies changing room", {"vestiaires": True}),
+    ],
+)
+def test_a_place_for_women_is_an_amenity_and_hours_for_women_are_not(text: str, expected: dict[str, bool]) -> None:
+    assert found(text) == expected
+
+
 def test_a_contrast_ends_a_denial() -> None:
     assert found("no sauna but a large pool") == {"sauna": False, "piscine": True}
     assert found("belle piscine mais pas de parking") == {"piscine": True, "parking": False}
@@ -135,6 +181,8 @@ def test_a_contrast_ends_a_denial() -> None:
         "I was wearing yoga pants",
         "no toilet paper left",
         "au cours de ma visite",
+        "juste avant le café",
+        "it felt like a swimming bath",
     ],
 )
 def test_a_word_that_means_something_else_is_no_amenity(text: str) -> None:
