@@ -3,9 +3,10 @@
 Hours are parsed, never guessed. No network, no model, no place data: text in, text out.
 """
 
-from gym_enrichment.domain.hours.french import NOT_STATED, french_lines, french_sentence, french_text
+from gym_enrichment.domain.hours.french import NOT_STATED, french_lines, french_sentence
 from gym_enrichment.domain.hours.osm import osm_string
 from gym_enrichment.domain.hours.parse import MAX_CHARACTERS, MAX_LINES, parse_hours, split_hours_text
+from gym_enrichment.domain.hours.stated import StatedHours, stated_hours, times_in, times_stated, translated_hours
 from gym_enrichment.domain.hours.week import Day, HoursError, Interval, Week
 
 __all__ = [
@@ -15,11 +16,15 @@ __all__ = [
     "Day",
     "HoursError",
     "Interval",
+    "StatedHours",
     "Week",
     "french_lines",
     "french_sentence",
-    "french_text",
     "osm_string",
     "parse_hours",
     "split_hours_text",
+    "stated_hours",
+    "times_in",
+    "times_stated",
+    "translated_hours",
 ]

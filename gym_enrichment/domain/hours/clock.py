@@ -17,13 +17,13 @@ NOON_HOUR = 12
 class Clock:
     """A time as written. `half` is its AM/PM, `style` how it was written.
 
-    Styles: "bare" (`6`), "colon" (`6:00`), "h" (`6h30`, always 24-hour), "word" (noon, midnight).
+    Styles: "bare" (`6`), "dot" (`6.00`), "colon" (`6:00`), "h" (`6h30`, always 24-hour), "word" (noon, midnight).
     """
 
     text: str
     hour: int
     minute: int
-    style: Literal["bare", "colon", "h", "word"]
+    style: Literal["bare", "dot", "colon", "h", "word"]
     half: Half | None = None
 
     @property
@@ -102,6 +102,6 @@ def _refuse_two_readings(start: Clock, end: Clock, twelve_hour: bool) -> None:
     if all(clock.style == "bare" for clock in numbers):
         raise HoursError(f"{written} could be morning or evening")
     # `9:00 – 5:00` is a day's work in English and a night on a 24-hour clock; `09:00 – 05:00` is the latter.
-    unpadded = any(clock.text[1:2] in ("", ":") for clock in numbers)
+    unpadded = any(clock.text[1:2] in ("", ":", ".") for clock in numbers)
     if unpadded and end.minutes(latest_hour=48) <= start.minutes():
         raise HoursError(f"{written} could be morning or evening")

@@ -5,12 +5,10 @@ Prints only what the week holds.
 
 from collections.abc import Sequence
 
-from gym_enrichment.domain.hours.parse import parse_hours
 from gym_enrichment.domain.hours.week import (
     DAYS_PER_WEEK,
     MINUTES_PER_DAY,
     WHOLE_DAY,
-    HoursError,
     Interval,
     Week,
     days_by_hours,
@@ -32,14 +30,6 @@ def french_lines(week: Week) -> list[str]:
     Unknown days are left out. `parse_hours(french_lines(week)) == week`.
     """
     return [f"{name}: {_google_day(day)}" for name, day in zip(_DAYS, week.days, strict=True) if day is not None]
-
-
-def french_text(lines: Sequence[str]) -> str:
-    """The hours of a source in French, on one line; NOT_STATED when there are none or they cannot be read."""
-    try:
-        return "; ".join(french_lines(parse_hours(lines))) or NOT_STATED
-    except HoursError:
-        return NOT_STATED
 
 
 def _google_day(day: tuple[Interval, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Opening hours read from the lines a source gives: Google Places in English or French, or OSM.
+"""Opening hours read from the lines a source gives: Google Places, people's own words, or OSM.
 
 A line that has two readings is refused: nothing here may make up a time.
 """
@@ -43,8 +43,9 @@ def parse_hours(lines: Sequence[str]) -> Week:
     """Read opening hours as the sources write them.
 
     Takes Google Places lines in English or French (`Friday: 3:00 – 9:00 PM`, `lundi: 06:00 – 22:00`, with any
-    space or dash, days joined or fused, AM/PM on one side) or OSM `opening_hours` rules. Gives the Week; a
-    day nobody states is None, and so is every day of an empty list.
+    space or dash, days joined or fused, AM/PM on one side), the same in Spanish and Arabic (`lunes a viernes de
+    9:00 a 14:00 y de 17:00 a 22:00`), or OSM `opening_hours` rules. Gives the Week; a day nobody states is None,
+    and so is every day of an empty list.
 
     A day stated twice: the same hours are fine. Two lines about exactly the same days whose times do not
     overlap are split hours and are joined; all else is refused, since one line may correct the other. Inside
@@ -217,7 +218,7 @@ class _LineReader:
     def _opening(self) -> Interval:
         start = self._clock()
         if not self._skip("dash") and self._next_is("clock"):
-            # Some sources lose the dash ("6:00 AM 10:00 PM"); two bare numbers could then be anything.
+            # Some sources lose the dash ("6:00 AM 10:00 PM"); bare or dotted numbers could then be anything.
             self._refuse_bare(start, self._tokens[self._at])
         latest_hour = _OSM_LATEST_HOUR if self._osm else 24
         return opening_between(start, self._clock(), twelve_hour=self._twelve_hour, latest_hour=latest_hour)
@@ -230,7 +231,7 @@ class _LineReader:
     def _refuse_bare(self, start: Clock, end: Token) -> None:
         assert end.clock is not None
         for clock in (start, end.clock):
-            if clock.style == "bare" and clock.half is None:
+            if clock.style in ("bare", "dot") and clock.half is None:
                 raise HoursError(f"{clock.text!r} without a dash is not a time")
 
     def _peek(self, ahead: int = 0) -> Token | None:

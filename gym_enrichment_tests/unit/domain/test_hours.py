@@ -168,6 +168,13 @@ class TestReading:
             ("FRIDAY\t6:00 am\t10:00 pm", ["6:00-22:00"]),
             ("Friday: 6 - 22", ["6:00-22:00"]),
             ("Fr 22:00-26:00", ["22:00-26:00"]),
+            ("Fri 6.30am - 9.30pm", ["6:30-21:30"]),
+            ("Fri 06.30 - 21.30", ["6:30-21:30"]),
+            ("viernes de 9:00 a 14:00 y de 17:00 a 22:00", ["9:00-14:00", "17:00-22:00"]),
+            ("vie: 6:00 a. m. – 10:00 p. m.", ["6:00-22:00"]),
+            ("los viernes de 7 a 22 hs", ["7:00-22:00"]),
+            ("الجمعة: 6:00 ص – 10:00 م", ["6:00-22:00"]),
+            ("يوم الجمعة من ٨:٠٠ إلى ٢٢:٠٠", ["8:00-22:00"]),
         ],
     )
     def test_times_are_read_as_written(self, line: str, times: list[str]) -> None:
@@ -177,17 +184,30 @@ class TestReading:
     def test_any_dash_separates_two_times(self, dash: str) -> None:
         assert parse_hours([f"lundi: 06:00{dash}22:00"]) == week(mon=hours("6:00-22:00"))
 
-    @pytest.mark.parametrize("text", ["Closed", "closed", "CLOSED", "Fermé", "FERMÉ", "ferme\u0301", "fermée", "off"])
-    def test_closed_in_both_languages(self, text: str) -> None:
+    @pytest.mark.parametrize(
+        "text", ["Closed", "closed", "CLOSED", "Fermé", "FERMÉ", "ferme\u0301", "fermée", "off", "Cerrado", "مغلق"]
+    )
+    def test_closed_in_each_language(self, text: str) -> None:
         assert parse_hours([f"lundi: {text}", f"Tuesday {text}"]) == week(mon=(), tue=())
 
     def test_closed_fused_to_its_day(self) -> None:
         assert parse_hours(["MondayClosed", "mardiFermé"]) == week(mon=(), tue=())
 
     @pytest.mark.parametrize(
-        "text", ["Open 24 hours", "Ouvert 24h/24", "24/7", "24 h/24", "24/24", "24 heures sur 24", "00:00-24:00"]
+        "text",
+        [
+            "Open 24 hours",
+            "Ouvert 24h/24",
+            "24/7",
+            "24 h/24",
+            "24/24",
+            "24 heures sur 24",
+            "00:00-24:00",
+            "Abierto 24 horas",
+            "مفتوح 24 ساعة",
+        ],
     )
-    def test_a_whole_day_in_both_languages(self, text: str) -> None:
+    def test_a_whole_day_in_each_language(self, text: str) -> None:
         assert parse_hours([f"Monday: {text}"]) == week(mon=hours("0:00-24:00"))
 
     @pytest.mark.parametrize("text", ["24/7", "Open 24/7", "24h/24 7j/7", "Ouvert 24h/24, 7j/7", "7j/7 24h/24"])
@@ -209,6 +229,13 @@ class TestReading:
             ("Sundays", (6,)),
             ("Every day", ALL_DAYS),
             ("tous les jours", ALL_DAYS),
+            ("de lunes a viernes", range(5)),
+            ("Lun-Vie", range(5)),
+            ("sábados y domingos", (5, 6)),
+            ("todos los días", ALL_DAYS),
+            ("من الأحد إلى الخميس", (6, 0, 1, 2, 3)),
+            ("السبت والأحد", (5, 6)),
+            ("كل يوم", ALL_DAYS),
         ],
     )
     def test_joined_days(self, days: str, numbers: range | tuple[int, ...]) -> None:
@@ -252,7 +279,18 @@ class TestRefusing:
         with pytest.raises(HoursError, match="Monday"):
             parse_hours([line])
 
-    @pytest.mark.parametrize("line", ["Mon: 9–5", "Mon: 9:00 – 5:00", "Mon 6 10", "Mo-Fr 9:00-5:00", "Mar 10:00-12:00"])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "Mon: 9–5",
+            "Mon: 9:00 – 5:00",
+            "Mon: 9.00 – 5.00",
+            "lunes de 9 a 5 hs",
+            "Mon 6 10",
+            "Mo-Fr 9:00-5:00",
+            "Mar 10:00-12:00",
+        ],
+    )
     def test_lines_with_two_readings(self, line: str) -> None:
         with pytest.raises(HoursError):
             parse_hours([line])
@@ -274,6 +312,7 @@ class TestRefusing:
                 "Mo-Fr",
                 "Mon Tue 6am-8am",
             ),
+            *("lundi 24.12 10.00-14.00", "Mon 6.30.15 - 9", "Ma-Do 9:00-21:00", "الجمعة: حسب الموسم"),
             *("week-end: 8h-20h", "Monday: 6am-8am, holidays", "Monday: 6am –", "Monday 1²:00-14:00", "\ud800"),
         ],
     )
