@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
+from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.models import Bundle, BundleReview
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.requests import LlmRequest
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
+from gym_enrichment.pipeline.enriching.judging import Judge
 
 _TEXT = (
     "The gym is clean and has plenty of machines, free weights, showers and lockers. Staff were friendly and the"
@@ -42,5 +44,5 @@ def bundles(gyms: int, seed: int = 0) -> Iterator[tuple[str, list[Bundle]]]:
 
 def requests(gyms: int) -> list[LlmRequest]:
     """The requests that the combined variant makes for the same gyms."""
-    variant = CombinedVariant(Endpoint("bench", None, SecretStr("bench"), "bench"))
+    variant = CombinedVariant(Endpoint("bench", None, SecretStr("bench"), "bench"), Judge(Vocabulary.default()))
     return [variant.alone(item) for _, batch in bundles(gyms) for item in batch]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.storage.engine import Database
 
 
@@ -94,6 +95,12 @@ class Settings(BaseSettings):
     batch_size: int = Field(100, alias="GYM_BATCH_SIZE", ge=1, le=10_000)
     token_budget: int = Field(1_200, alias="GYM_TOKEN_BUDGET", ge=50)
     """Most review tokens that one gym's prompt may hold."""
+    vocabulary_path: Path | None = Field(None, alias="GYM_VOCABULARY")
+    """A TOML file with amenities of your own, added to those of the package."""
+    labels: Path | None = Field(None, alias="GYM_LABELS")
+    """Labelled gyms (JSON lines) that the asset evaluation_report measures against."""
+    publish_unverified: bool = Field(False, alias="GYM_PUBLISH_UNVERIFIED")
+    """True publishes also amenities that no review was found to support."""
     partitions_per_run: int | None = Field(None, alias="GYM_PARTITIONS_PER_RUN", ge=1)
     """Unset: all partitions of a backfill in one run."""
     batches_per_tick: int = Field(20, alias="GYM_BATCHES_PER_TICK", ge=1, le=1_000)
@@ -110,6 +117,20 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return Database(self.database_url.get_secret_value())
         return Database(f"sqlite:///{self.home.absolute() / 'gym.db'}", create=True)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The amenities that there are.
+
+        Raises:
+            SettingsError: GYM_VOCABULARY cannot be read, or is not of the right form.
+        """
+        if self.vocabulary_path is None:
+            return Vocabulary.default()
+        try:
+            return Vocabulary.load(self.vocabulary_path)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"GYM_VOCABULARY: {error}") from None
 
     @property
     def dagster_home(self) -> Path:

@@ -59,7 +59,7 @@ def good_content(name: str = "Cette salle") -> str:
     """An answer that keeps every rule."""
     description = (
         f"{name} est une salle de sport ouverte à tous. Elle dispose d'un espace de musculation et de vestiaires."
-        " Les cours ont lieu dans la semaine."
+        " La salle se trouve au rez-de-chaussée."
     )
     return json.dumps(
         {

@@ -6,6 +6,7 @@ no review. What must not live here: parsing JSON (prompts/) and asking again (ll
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 MOST_AMENITIES = 10
@@ -54,11 +55,25 @@ class AnswerRejected(ValueError):
         self.usable = usable
 
 
+def split_sentences(text: str, name: str = "") -> list[str]:
+    """The sentences of a text, each with its end; a last one without its full stop counts.
+
+    `name` may hold full stops of its own ("Club F. C. Nord") that end no sentence.
+    """
+    hidden = text.replace(name, "\x00") if name else text
+    ends = [match.end() for match in _SENTENCE_END.finditer(hidden)]
+    pieces = [hidden[start:end] for start, end in pairwise([0, *ends, len(hidden)])]
+    return [piece.replace("\x00", name).strip() for piece in pieces if piece.strip(' \n»")')]
+
+
 def count_sentences(text: str) -> int:
-    """How many sentences a text has; a last one without its full stop counts."""
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    tail = text[ends[-1] :] if ends else text
-    return len(ends) + bool(tail.strip(' \n»")'))
+    """How many sentences a text has."""
+    return len(split_sentences(text))
+
+
+def names_a_price(text: str) -> bool:
+    """Whether a text names an amount of money."""
+    return _PRICE.search(text) is not None
 
 
 def looks_french(text: str) -> bool:
@@ -75,7 +90,7 @@ def broken_description_rules(description: str, gym_name: str = "") -> list[str]:
     `gym_name` may hold full stops of its own ("Club F. C. Nord") that end no sentence.
     """
     reasons = []
-    sentences = count_sentences(description.replace(gym_name, "X") if gym_name else description)
+    sentences = len(split_sentences(description, gym_name))
     fewest, most = DESCRIPTION_SENTENCES
     if not fewest <= sentences <= most:
         reasons.append(f"description has {sentences} sentences, it must have {fewest} or {most}")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 State = Literal["enriched", "skipped"]
+WomenOnly = Literal["yes", "no", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Bundle:
     """One gym's facts and selected reviews, ready for a prompt.
 
     `gym` holds what the LLM may know (name, city, country, hours). `revision` is the gym's revision that
-    the bundle was built from; `review_tokens` counts the selected texts in the model's own vocabulary.
+    the bundle was built from; `review_tokens` counts the selected texts in the model's own vocabulary;
+    `left_out` how many reviews were left out for which reason (domain/selection.py).
     """
 
     place_id: str
@@ -70,15 +72,19 @@ class Bundle:
     reviews_with_text: int
     review_tokens: int
     revision: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Enrichment:
     """What is known of one gym after its LLM answer was checked, or after it was skipped.
 
-    `evidence` maps a field to the ids of the reviews that support it. A skipped gym (no review text) has
-    hours and nothing else; its token figures are zero. `setup_hash` stands for all of the request but the
-    gym: server, model, parameters, instructions, schema.
+    `amenities` are labels of the vocabulary, the best supported first; `has_women_hours` is true only for a yes that
+    reviews or the name show, `women_only` tells a no from not knowing, `women_hours` are the times stated for women.
+    `evidence` maps a field to the ids of the reviews that support it, `statuses` says how each field was checked,
+    and `unpublished` keeps what the LLM said that nothing supports, or that is no amenity of the vocabulary.
+    A skipped gym (no review text) has hours and nothing else; its token figures are zero. `setup_hash` stands for
+    all of the request but the gym (server, model, parameters, instructions, schema) and for how answers are judged.
     """
 
     place_id: str
@@ -98,6 +104,12 @@ class Enrichment:
     completion_tokens: int = 0
     cost_usd: float = 0.0
     from_cache: bool = False
+    women_only: WomenOnly | None = None
+    women_hours: str | None = None
+    hours_sentence: str | None = None
+    hours_osm: str | None = None
+    statuses: Mapping[str, Any] = field(default_factory=dict)
+    unpublished: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def estimate(settings: Settings, endpoint: Endpoint, variant: Variant, batch_ids
         SettingsError: the price settings are incomplete.
     """
     work = _Work()
-    bundles = build_bundles(settings.database, batch_ids, settings.token_budget)
+    bundles = build_bundles(settings.database, batch_ids, settings.token_budget, settings.vocabulary)
     everything = (bundle for _, batch in bundles for bundle in batch)
     while group := list(islice(everything, _GYMS_AT_ONCE)):
         work.add(settings, variant, group)

@@ -14,7 +14,7 @@ from gym_enrichment.prompts import combined
 from gym_enrichment.prompts.combined import CombinedAnswer
 from gym_enrichment.prompts.tokens import count_tokens
 
-VERSION = "packed-1"
+VERSION = "packed-2"
 
 # First and byte-identical in every request, whatever gyms follow, so that providers' prompt caches can serve it.
 INSTRUCTIONS = (
@@ -24,17 +24,15 @@ INSTRUCTIONS = (
     " gym says nothing of another. " + combined.RULES
 )
 
-_GYM = {
-    **combined.SCHEMA,
-    "properties": {"id": {"type": "string"}, **combined.SCHEMA["properties"]},
-    "required": ["id", *combined.SCHEMA["required"]],
-}
-SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"gyms": {"type": "array", "items": _GYM}},
-    "required": ["gyms"],
-    "additionalProperties": False,
-}
+_GYM = {"id": {"type": "string"}, **combined.PROPERTIES}
+
+
+def _schema(gym: Mapping[str, Any]) -> Mapping[str, Any]:
+    return combined.schema_of({"gyms": {"type": "array", "items": combined.schema_of(gym)}})
+
+
+_SCHEMA = _schema(_GYM)
+_SCHEMA_WITH_HOURS = _schema({**_GYM, **combined.HOURS_PROPERTY})
 SCHEMA_NAME = "gym_enrichments"
 
 
@@ -46,7 +44,13 @@ def most_completion_tokens(gyms: int) -> int:
 def render(bundles: Sequence[Bundle]) -> list[dict[str, str]]:
     """The messages for some gyms: the instructions, then the gyms as JSON, keyed "g1", "g2", ... in their order."""
     gyms = {gym_id(position): combined.gym_content(bundle) for position, bundle in enumerate(bundles)}
-    return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": _json({"gyms": gyms})}]
+    instructions = INSTRUCTIONS + combined.HOURS_RULE if any(map(combined.asks_hours, bundles)) else INSTRUCTIONS
+    return [{"role": "system", "content": instructions}, {"role": "user", "content": _json({"gyms": gyms})}]
+
+
+def schema(bundles: Sequence[Bundle]) -> Mapping[str, Any]:
+    """The schema of the answer about some gyms."""
+    return _SCHEMA_WITH_HOURS if any(map(combined.asks_hours, bundles)) else _SCHEMA
 
 
 def content_tokens(bundle: Bundle) -> int:
@@ -82,8 +86,8 @@ def split(text: str, gyms: int) -> list[str | None]:
     return [_alone(by_id.get(gym_id(position), [])) for position in range(gyms)]
 
 
-def check(text: str, bundle: Bundle) -> CombinedAnswer:
-    """The answer about `bundle` in the answer to a prompt of it alone.
+def parse(text: str) -> CombinedAnswer:
+    """The answer to a prompt of one gym; what it claims is not checked yet.
 
     Raises:
         AnswerRejected: as combined's, and if there is not exactly one entry with the gym's id.
@@ -91,7 +95,7 @@ def check(text: str, bundle: Bundle) -> CombinedAnswer:
     (part,) = split(text, 1)
     if part is None:
         raise AnswerRejected([f"gyms: must have exactly one entry with the id {gym_id(0)!r}"], malformed=True)
-    return combined.check(_json(json.loads(part)["gyms"][0]), bundle)
+    return combined.parse(_json(json.loads(part)["gyms"][0]))
 
 
 def _alone(entries: Sequence[Mapping[str, Any]]) -> str | None:

@@ -13,7 +13,17 @@ from gym_enrichment.storage.tables import Json, UtcDateTime, batch_members, enri
 from gym_enrichment.storage.upsert import dialect_insert
 
 _FACTS = ("place_id", "name", "address", "city", "country", "phone", "website", "rating")
-_FOUND = ("description", "has_women_hours", "hours_french", "variant", "model", "enriched_at")
+_FOUND = (
+    "description",
+    "has_women_hours",
+    "women_hours",
+    "hours_french",
+    "hours_sentence",
+    "hours_osm",
+    "variant",
+    "model",
+    "enriched_at",
+)
 
 
 def publish(connection: Connection, variant: str, batch_id: str | None = None) -> int:

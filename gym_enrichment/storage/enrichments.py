@@ -3,7 +3,7 @@
 What must not live here: what makes an answer good (domain/, prompts/).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -64,6 +64,16 @@ def find_enrichments(connection: Connection, place_id: str) -> Sequence[Mapping[
     """Everything known of one gym's enrichments, a row a variant."""
     query = select(enrichments).where(enrichments.c.place_id == place_id).order_by(enrichments.c.variant)
     return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def stream_enriched(connection: Connection, run_id: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """The enriched rows of the batches of one run, or of all, a thousand in memory at a time."""
+    query = select(enrichments).where(enrichments.c.state == "enriched")
+    if run_id is not None:
+        batches = select(batch_runs.c.batch_id).where(batch_runs.c.run_id == run_id)
+        query = query.where(enrichments.c.batch_id.in_(batches))
+    for row in connection.execution_options(yield_per=1_000).execute(query):
+        yield dict(row._mapping)
 
 
 def find_failures(

@@ -151,6 +151,7 @@ bundles = Table(
     Column("reviews_total", Integer, nullable=False),
     Column("reviews_with_text", Integer, nullable=False),
     Column("review_tokens", Integer, nullable=False),
+    Column("left_out", Json, nullable=False, server_default="{}"),
     Column("revision", Integer, nullable=False),
     Column("built_at", UtcDateTime, nullable=False),
     Index(None, "batch_id", "place_id"),
@@ -166,8 +167,17 @@ enrichments = Table(
     Column("description", Text),
     Column("amenities", Json, nullable=False),
     Column("has_women_hours", Boolean),
+    # What has_women_hours knows of no: whether nothing is known.
+    Column("women_only", String(8)),
+    Column("women_hours", Text),
     Column("hours_french", Text, nullable=False),
+    Column("hours_sentence", Text),
+    Column("hours_osm", Text),
     Column("evidence", Json, nullable=False),
+    # Per field (and amenity) verified, repaired, unverified ...: domain/findings.py.
+    Column("statuses", Json, nullable=False, server_default="{}"),
+    # What the LLM said that nothing supports, or that the vocabulary does not know.
+    Column("unpublished", Json, nullable=False, server_default="{}"),
     Column("model", Text),
     Column("prompt_version", String(32)),
     Column("fingerprint", String(64)),
@@ -181,6 +191,7 @@ enrichments = Table(
     Column("run_id", String(64), nullable=False),
     Column("enriched_at", UtcDateTime, nullable=False),
     CheckConstraint("state IN ('enriched', 'skipped')", name="state_known"),
+    CheckConstraint("women_only IN ('yes', 'no', 'unknown')", name="women_only_known"),
     CheckConstraint(
         "state = 'skipped' OR (description IS NOT NULL AND has_women_hours IS NOT NULL"
         " AND model IS NOT NULL AND fingerprint IS NOT NULL)",
@@ -218,7 +229,10 @@ gym_directory = Table(
     Column("description", Text),
     Column("amenities", Json, nullable=False),
     Column("has_women_hours", Boolean),
+    Column("women_hours", Text),
     Column("hours_french", Text),
+    Column("hours_sentence", Text),
+    Column("hours_osm", Text),
     Column("variant", String(64)),
     Column("model", Text),
     Column("enriched_at", UtcDateTime),
@@ -340,4 +354,19 @@ batch_runs = Table(
     Column("finished_at", UtcDateTime, nullable=False),
     CheckConstraint("gyms = enriched + failed + skipped", name="gyms_add_up"),
     Index(None, "finished_at"),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    # What it was measured against: the golden set, or a file of labels.
+    Column("labels", String(256), nullable=False),
+    Column("variant", String(64), nullable=False),
+    Column("prompt_version", String(32), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("gyms", Integer, nullable=False),
+    Column("figures", Json, nullable=False),
+    Column("evaluated_at", UtcDateTime, nullable=False),
+    Index(None, "labels", "id"),
 )

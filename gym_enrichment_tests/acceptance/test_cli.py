@@ -237,7 +237,7 @@ def test_stats_are_a_table_for_people(life: Life) -> None:
 
 def test_show_gives_one_gym_with_its_evidence(life: Life) -> None:
     out = life.user.cli("show", "gym-c").succeeded().out
-    for word in ("Belvédère", "Musculation", "Vestiaires", "test-model", "r-new", "Un sauna depuis peu."):
+    for word in ("Belvédère", "Espace musculation", "Vestiaires", "test-model", "r-new", "Un sauna depuis peu."):
         assert word in out
 
 
@@ -247,7 +247,7 @@ def test_show_json_gives_the_enrichment_its_metadata_and_the_reviews_that_are_it
     (enrichment,) = shown["enrichments"]
     assert (enrichment["model"], enrichment["variant"]) == ("test-model", "combined")
     evidence = enrichment["evidence"]["amenities"]
-    assert set(evidence) == {"Musculation", "Vestiaires"}
+    assert set(evidence) == {"Espace musculation", "Vestiaires"}
     assert set(shown["evidence_reviews"]) == {review for found in evidence.values() for review in found}
     assert all("Vestiaires propres a" in text for text in shown["evidence_reviews"].values())
 
@@ -281,7 +281,7 @@ def rows(life: Life) -> list[dict[str, Any]]:
 
 def test_jsonl_is_a_row_a_line_with_names_as_they_are(rows: list[dict[str, Any]]) -> None:
     assert [row["name"] for row in rows] == [gym["name"] for gym in GYMS]
-    assert rows[0]["amenities"] == ["Musculation", "Vestiaires"]
+    assert rows[0]["amenities"] == ["Espace musculation", "Vestiaires"]
     assert rows[0]["has_women_hours"] is False
 
 
@@ -299,7 +299,7 @@ def test_parquet_keeps_types(life: Life, tmp_path: Path) -> None:
     life.user.cli("export", "--format", "parquet", "-o", str(path)).succeeded()
     rows = pq.read_table(path).to_pylist()
     assert [row["name"] for row in rows] == [gym["name"] for gym in GYMS]
-    assert rows[0]["amenities"] == ["Musculation", "Vestiaires"]
+    assert rows[0]["amenities"] == ["Espace musculation", "Vestiaires"]
     assert [row["has_women_hours"] for row in rows] == [False, False, False, None]
     assert rows[0]["enriched_at"].tzinfo is not None
 
@@ -312,7 +312,7 @@ def test_parquet_needs_a_file(life: Life) -> None:
 def test_ui_json_is_one_object_with_gyms_and_filters(life: Life) -> None:
     found = life.user.cli("export", "--format", "ui-json").succeeded().json
     assert [gym["place_id"] for gym in found["gyms"]] == ["gym-a", "gym-b", "gym-c", "gym-d"]
-    assert found["filters"] == [{"amenity": "Musculation", "gyms": 3}, {"amenity": "Vestiaires", "gyms": 3}]
+    assert found["filters"] == [{"amenity": "Espace musculation", "gyms": 3}, {"amenity": "Vestiaires", "gyms": 3}]
 
 
 def test_a_file_that_cannot_be_written_is_refused(life: Life) -> None:

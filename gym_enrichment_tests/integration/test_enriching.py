@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from gym_enrichment.domain.hours import french_text
+from gym_enrichment.domain.hours import NOT_STATED
 from gym_enrichment.domain.models import Bundle, EnrichedBatch
 from gym_enrichment.llm.endpoint import describe_endpoint
 from gym_enrichment.llm.errors import ErrorKind, RunStopped
@@ -146,8 +146,8 @@ def test_every_gym_of_every_batch_is_enriched_with_what_was_answered(job: Job) -
             bundle = bundled[enrichment.place_id]
             assert enrichment.state == "enriched"
             assert (enrichment.description or "").startswith(str(bundle.gym["name"]))
-            assert enrichment.amenities == ["Musculation", "Vestiaires"]
-            assert enrichment.evidence["amenities"]["Musculation"] == [bundle.reviews[0].review_id]
+            assert enrichment.amenities == ["Espace musculation", "Vestiaires"]
+            assert enrichment.evidence["amenities"]["Espace musculation"][0] == bundle.reviews[0].review_id
             assert enrichment.bundle_hash == bundle.content_hash
             assert enrichment.model == "gpt-4o-mini"
 
@@ -243,9 +243,9 @@ def test_a_gym_without_review_text_is_skipped_with_its_hours_and_never_sent(job:
         "no-text",
         "no-hours",
     }
-    assert found["no-review"].hours_french == found["no-text"].hours_french == french_text([MONDAY])
+    assert found["no-review"].hours_french == found["no-text"].hours_french == "lundi: 09:00\u2009–\u200917:00"
     assert "lundi" in found["no-review"].hours_french
-    assert found["no-hours"].hours_french == french_text(())
+    assert found["no-hours"].hours_french == NOT_STATED
     for place_id in ("no-review", "no-text", "no-hours"):
         skipped = found[place_id]
         assert (skipped.description, skipped.has_women_hours, list(skipped.amenities)) == (None, None, [])
@@ -295,7 +295,7 @@ def test_equal_gyms_under_two_ids_share_one_call_and_keep_their_own_evidence(job
     batches = job.bundles_of(
         [{"place_id": place_id, "name": "Jumelle", "city": "Oran"} for place_id in ("twin-a", "twin-b")],
         [
-            {"review_id": f"of-{place_id}", "place_id": place_id, "text": "Bonne salle"}
+            {"review_id": f"of-{place_id}", "place_id": place_id, "text": "Bonne musculation, vestiaires propres"}
             for place_id in ("twin-a", "twin-b")
         ],
         batch_size=2,
@@ -306,7 +306,7 @@ def test_equal_gyms_under_two_ids_share_one_call_and_keep_their_own_evidence(job
     assert len(job.server.asks) == 1
     assert (batch.llm_calls, batch.cache_hits) == (1, 1)
     assert sorted(enrichment.from_cache for enrichment in batch.enrichments) == [False, True]
-    assert {e.place_id: e.evidence["amenities"]["Musculation"] for e in batch.enrichments} == {
+    assert {e.place_id: e.evidence["amenities"]["Espace musculation"] for e in batch.enrichments} == {
         "twin-a": ["of-twin-a"],
         "twin-b": ["of-twin-b"],
     }

@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.models import Bundle, BundleReview
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.errors import REACTIONS, ErrorKind, Reaction, RunStopped
@@ -19,13 +19,16 @@ from gym_enrichment.llm.gateway import Backoff, Gateway
 from gym_enrichment.llm.openai_transport import OpenAITransport
 from gym_enrichment.llm.requests import AskFailed
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
+from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.prompts import combined as prompt
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.llm_admission import Terms
 from gym_enrichment.storage.tables import ledger, llm_cache, llm_leases
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good, good_content
 
-VARIANT = CombinedVariant(Endpoint("test", None, SecretStr("test"), "gpt-4o-mini"))
+JUDGE = Judge(Vocabulary.default())
+
+VARIANT = CombinedVariant(Endpoint("test", None, SecretStr("test"), "gpt-4o-mini"), JUDGE)
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def enrich(server: LlmServer, database: Database, *bundles: Bundle, **options: A
 
         async def one(found: Bundle) -> Any:
             request = VARIANT.alone(found)
-            return await gateway.ask(request, partial(prompt.check, bundle=found))
+            return await gateway.ask(request, JUDGE.check(prompt.parse, found))
 
         try:
             return await asyncio.gather(*map(one, bundles), return_exceptions=True)
@@ -134,7 +137,8 @@ def test_what_is_too_long_is_asked_once_more_with_half_of_the_reviews_under_thei
     whole, half = (ask.reviews for ask in server.asks)
     assert list(whole) == ["1", "2", "3", "4", "5", "6"]
     assert half == {number: whole[number] for number in ("1", "2", "3")}
-    assert {number for claim in answer.value.amenities for number in claim.reviews} == {3}
+    (changing_rooms,) = (found for found in answer.value.amenities.amenities if found.id == "vestiaires")
+    assert (changing_rooms.status, changing_rooms.reviews[0]) == ("verified", 3)
     assert answer.usage.llm_calls == 2
     assert outcomes(database) == [kind, "ok"]
     # The short way is what the question costs from now on: it is known under the question's own name.

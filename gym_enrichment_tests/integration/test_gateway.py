@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select, text, update
 
+from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.answer_rules import AnswerRejected
+from gym_enrichment.domain.findings import Findings
 from gym_enrichment.domain.models import Bundle, BundleReview
 from gym_enrichment.llm.chances import MOST_UNFINISHED, SEND_BACK_NOTE
 from gym_enrichment.llm.endpoint import Endpoint
@@ -26,11 +27,13 @@ from gym_enrichment.llm.gateway import Backoff, Gateway
 from gym_enrichment.llm.openai_transport import OpenAITransport
 from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
+from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.prompts import combined as prompt
-from gym_enrichment.prompts.combined import CombinedAnswer
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import ledger, llm_cache
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good, good_content
+
+JUDGE = Judge(Vocabulary.default())
 
 API_KEY = "sk-test-never-to-be-seen-0123456789"
 REVIEW = "Le sauna du sous-sol est chaud et Dupont-Lajoie y chante"
@@ -39,7 +42,7 @@ MODEL = "gpt-4o-mini"
 COST = 1_000 * 0.15e-6 + 100 * 0.60e-6
 FAST = Backoff(base=0.01, cap=0.05)
 
-Result = Answer[CombinedAnswer] | BaseException
+Result = Answer[Findings] | BaseException
 Script = Callable[[Ask], Reply]
 
 
@@ -54,7 +57,7 @@ class Question:
     """A request and the check of its answer."""
 
     request: LlmRequest
-    check: Callable[[str], CombinedAnswer]
+    check: Callable[[str], Findings]
 
 
 def question(number: int = 1, **changed: Any) -> Question:
@@ -69,8 +72,9 @@ def question(number: int = 1, **changed: Any) -> Question:
         review_tokens=10,
         revision=1,
     )
-    request = CombinedVariant(Endpoint("test", None, SecretStr(API_KEY), MODEL)).alone(bundle)
-    return Question(replace(request, **changed), partial(prompt.check, bundle=bundle))
+    variant = CombinedVariant(Endpoint("test", None, SecretStr(API_KEY), MODEL), JUDGE)
+    request = variant.alone(bundle)
+    return Question(replace(request, **changed), JUDGE.check(prompt.parse, bundle))
 
 
 def open_gateway(server: LlmServer, database: Database, *, timeout: float = 10.0, **options: Any) -> Gateway:
@@ -93,7 +97,7 @@ def ask(server: LlmServer, database: Database, *questions: Question, **options: 
     return asyncio.run(work())
 
 
-def answered(result: Result) -> Answer[CombinedAnswer]:
+def answered(result: Result) -> Answer[Findings]:
     if isinstance(result, BaseException):
         raise result
     return result
@@ -145,7 +149,7 @@ def test_a_known_answer_makes_no_call_and_costs_nothing(server: LlmServer, datab
         {"model": "gpt-4o"},
         {"parameters": {"max_completion_tokens": 999}},
         {"parameters": {"max_completion_tokens": prompt.MOST_COMPLETION_TOKENS, "temperature": 0}},
-        {"schema": dict(prompt.SCHEMA) | {"description": "changed"}},
+        {"schema": {"type": "object", "description": "changed"}},
         {"schema_name": "another_name"},
         {"messages": [{"role": "system", "content": prompt.INSTRUCTIONS + "."}, *question().request.messages[1:]]},
         {"messages": [*question().request.messages[:1], *question(2).request.messages[1:]]},
@@ -228,7 +232,7 @@ def test_a_cached_answer_that_a_stricter_rule_refuses_is_asked_for_anew(server: 
     server.script = lambda ask: Reply(good_content("Ancienne" if ask.number == 1 else "Nouvelle"))
     ask(server, database, question())
 
-    def stricter(answer: str) -> CombinedAnswer:
+    def stricter(answer: str) -> Findings:
         if "Ancienne" in answer:
             raise AnswerRejected(["too old"])
         return question().check(answer)
@@ -467,17 +471,13 @@ BROKEN = {
     "not JSON": ("no JSON at all", "not valid JSON"),
     "JSON of another shape": ('{"description": 5}', "description"),
     "a list": ("[]", "the answer"),
-    "two sentences": (good_content().replace(" Les cours ont lieu dans la semaine.", ""), "2 sentences"),
+    "two sentences": (good_content().replace(" La salle se trouve au rez-de-chaussée.", ""), "2 sentences"),
     "a price": (good_content().replace("ouverte à tous", "à 30 €"), "price"),
     "eleven amenities": (
         json.dumps(
             json.loads(good_content()) | {"amenities": [{"name": f"Amenity {n}", "reviews": []} for n in range(11)]}
         ),
         "at most 10",
-    ),
-    "women's hours without evidence": (
-        good_content().replace('"has_women_hours": false', '"has_women_hours": true'),
-        "women_hours_reviews",
     ),
 }
 MALFORMED = ("no JSON at all", '{"description": 5}', "[]")
@@ -513,6 +513,24 @@ def test_an_answer_that_stays_against_a_rule_fails_the_gym_with_the_reason(
     calls = MOST_UNFINISHED if content in MALFORMED else 2
     assert outcomes(sqlite_database) == [ErrorKind.INVALID_ANSWER] * calls
     assert len(server.asks) == calls
+
+
+def test_an_answer_that_only_claims_too_much_is_sent_back_once_and_then_taken_without_the_claim(
+    server: LlmServer, database: Database
+) -> None:
+    claims = good_content().replace('"has_women_hours": false', '"has_women_hours": true')
+    server.script = lambda _: Reply(claims.replace("de vestiaires.", "de vestiaires. Une piscine s'y trouve."))
+    found = answered(ask(server, database, question())[0])
+
+    reasons = server.asks[1].body["messages"][-1]["content"]
+    assert "women_hours_reviews" in reasons
+    assert "'Piscine', which the reviews do not show" in reasons
+    assert (found.value.women.verdict, found.value.description_status) == ("unknown", "repaired")
+    assert "piscine" not in found.value.description
+    assert outcomes(database) == [ErrorKind.INVALID_ANSWER, "ok"]
+
+    assert answered(ask(server, database, question())[0]).value == found.value
+    assert len(server.asks) == 2
 
 
 def test_what_is_no_json_after_its_reasons_were_named_is_asked_anew_from_the_beginning(

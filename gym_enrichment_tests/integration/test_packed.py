@@ -91,7 +91,7 @@ def test_gyms_share_calls_and_each_gets_its_own_answer(job: PackedJob) -> None:
         for gym in batch.enrichments:
             assert gym.variant == "packed"
             assert (gym.description or "").startswith(f"Salle {gym.place_id[-4:]} est")
-            assert gym.evidence["amenities"]["Musculation"][0].startswith(f"review-{gym.place_id[-4:]}-")
+            assert gym.evidence["amenities"]["Espace musculation"][0].startswith(f"review-{gym.place_id[-4:]}-")
             assert gym.prompt_tokens > 0
     assert_figures_are_the_ledgers(job.database, found)
 

@@ -10,6 +10,7 @@ from gym_enrichment.domain.models import Bundle, Enrichment
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.requests import LlmRequest, Usage
+from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.pipeline.enriching.variant import Enrich, enrichment_from
 from gym_enrichment.prompts import combined as prompt
 from gym_enrichment.settings import VariantChoice
@@ -17,18 +18,20 @@ from gym_enrichment.settings import VariantChoice
 
 @dataclass(frozen=True)
 class CombinedVariant:
-    """Asks `endpoint` with the combined prompt."""
+    """Asks `endpoint` with the combined prompt; `judge` says what an answer is worth."""
 
     endpoint: Endpoint
+    judge: Judge
     name: str = VariantChoice.COMBINED
+    prompt_version: str = prompt.VERSION
     gyms_per_call_allowed: int = 4
     gyms_per_call: int = 1
 
     @cached_property
     def setup_hash(self) -> str:
-        """Changes when the same bundle would be asked about differently."""
+        """Changes when the same bundle would be asked about, or its answer judged, differently."""
         return content_hash(
-            [self.endpoint.identity, self.endpoint.model, self._parameters, prompt.INSTRUCTIONS, prompt.SCHEMA]
+            [self.endpoint.identity, self.endpoint.model, self._parameters, prompt.VERSION, self.judge.hash]
         )
 
     @property
@@ -42,7 +45,7 @@ class CombinedVariant:
             model=self.endpoint.model,
             messages=prompt.render(bundle),
             schema_name=prompt.SCHEMA_NAME,
-            schema=prompt.SCHEMA,
+            schema=prompt.schema(bundle),
             parameters=self._parameters,
             place_id=bundle.place_id,
             variant=self.name,
@@ -63,5 +66,5 @@ class CombinedVariant:
 
     async def _enrich(self, gateway: Gateway, bundle: Bundle) -> tuple[Enrichment, Usage]:
         request = self.alone(bundle)
-        answer = await gateway.ask(request, partial(prompt.check, bundle=bundle))
-        return enrichment_from(answer, bundle, request, prompt.VERSION, self.setup_hash), answer.usage
+        answer = await gateway.ask(request, self.judge.check(prompt.parse, bundle))
+        return enrichment_from(answer, bundle, request, self), answer.usage

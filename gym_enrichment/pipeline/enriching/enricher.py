@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gym_enrichment.domain.hours import french_text
+from gym_enrichment.domain.hours import NOT_STATED, stated_hours
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
 from gym_enrichment.llm.caller import GatewayStats
 from gym_enrichment.llm.endpoint import Endpoint
@@ -182,6 +182,7 @@ class _OpenBatch:
 
 def skipped(bundle: Bundle, variant: str) -> Enrichment:
     """The enrichment of a gym without any review text: its hours, and nothing that would have to be invented."""
+    hours = stated_hours(bundle.gym.get("hours") or ())
     return Enrichment(
         place_id=bundle.place_id,
         variant=variant,
@@ -189,7 +190,9 @@ def skipped(bundle: Bundle, variant: str) -> Enrichment:
         description=None,
         amenities=[],
         has_women_hours=None,
-        hours_french=french_text(bundle.gym.get("hours") or ()),
+        hours_french=hours.french if hours else NOT_STATED,
+        hours_sentence=hours.sentence if hours else None,
+        hours_osm=hours.osm if hours else None,
         evidence={},
         bundle_hash=bundle.content_hash,
     )

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from gym_enrichment.domain.findings import Findings
 from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.models import Bundle, Enrichment
 from gym_enrichment.llm.endpoint import Endpoint
@@ -15,9 +16,9 @@ from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.pack_size import MOST, START, PackSize
 from gym_enrichment.llm.packing import Packer
 from gym_enrichment.llm.requests import LlmRequest, Usage
+from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.pipeline.enriching.variant import Enrich, enrichment_from
 from gym_enrichment.prompts import packed as prompt
-from gym_enrichment.prompts.combined import CombinedAnswer
 from gym_enrichment.settings import VariantChoice
 
 
@@ -27,27 +28,33 @@ class PackedVariant:
 
     Args:
         endpoint: who answers.
+        judge: says what an answer is worth.
         pack_tokens: most tokens of facts and reviews in one call.
         slow_seconds: a call that takes longer is one with too many gyms.
     """
 
     endpoint: Endpoint
+    judge: Judge
     pack_tokens: int
     slow_seconds: float
     name: str = VariantChoice.PACKED
+    prompt_version: str = prompt.VERSION
     gyms_per_call_allowed: int = 2 * MOST
     gyms_per_call: int = START
 
     @cached_property
     def setup_hash(self) -> str:
-        """Changes when the same bundle would be asked about differently; who shares its call does not count."""
+        """Changes when the same bundle would be asked about, or its answer judged, differently.
+
+        Who shares its call does not count.
+        """
         return content_hash(
             [
                 self.endpoint.identity,
                 self.endpoint.model,
                 prompt.most_completion_tokens(1),
-                prompt.INSTRUCTIONS,
-                prompt.SCHEMA,
+                prompt.VERSION,
+                self.judge.hash,
             ]
         )
 
@@ -63,7 +70,7 @@ class PackedVariant:
             model=self.endpoint.model,
             messages=prompt.render(subjects),
             schema_name=prompt.SCHEMA_NAME,
-            schema=prompt.SCHEMA,
+            schema=prompt.schema(subjects),
             parameters={"max_completion_tokens": prompt.most_completion_tokens(len(subjects))},
             place_id=single.place_id if single else f"pack of {len(subjects)}",
             variant=self.name,
@@ -89,13 +96,13 @@ class PackedVariant:
     async def asking(self, gateway: Gateway) -> AsyncIterator[Enrich]:
         """Gather the gyms that are asked about at the same time into calls."""
         size = PackSize(slow_seconds=self.slow_seconds)
-        packer: Packer[Bundle, CombinedAnswer] = Packer(gateway, self, token_budget=self.pack_tokens, size=size)
+        packer: Packer[Bundle, Findings] = Packer(gateway, self, token_budget=self.pack_tokens, size=size)
         try:
             yield partial(self._enrich, packer)
         finally:
             await packer.close()
 
-    async def _enrich(self, packer: Packer[Bundle, CombinedAnswer], bundle: Bundle) -> tuple[Enrichment, Usage]:
+    async def _enrich(self, packer: Packer[Bundle, Findings], bundle: Bundle) -> tuple[Enrichment, Usage]:
         request = self.request([bundle])
-        answer = await packer.ask(bundle, request, partial(prompt.check, bundle=bundle))
-        return enrichment_from(answer, bundle, request, prompt.VERSION, self.setup_hash), answer.usage
+        answer = await packer.ask(bundle, request, self.judge.check(prompt.parse, bundle))
+        return enrichment_from(answer, bundle, request, self), answer.usage

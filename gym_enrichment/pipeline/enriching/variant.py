@@ -7,13 +7,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from gym_enrichment.domain.findings import Findings
 from gym_enrichment.domain.models import Bundle, Enrichment
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.requests import Answer, LlmRequest, Usage
-from gym_enrichment.prompts.combined import CombinedAnswer
-
-GYM_ITSELF = "gym"
-"""What evidence says instead of a review id when the gym's own name or facts are the evidence."""
+from gym_enrichment.pipeline.enriching.judging import Judge
 
 Enrich = Callable[[Bundle], Awaitable[tuple[Enrichment, Usage]]]
 """Asks about one gym; the usage is what was paid for it now. Called for many gyms at once.
@@ -33,8 +31,16 @@ class Variant(Protocol):
         """What tables and settings call it."""
 
     @property
+    def prompt_version(self) -> str:
+        """Names the prompt in the rows that it brought."""
+
+    @property
+    def judge(self) -> Judge:
+        """Who says what an answer is worth."""
+
+    @property
     def setup_hash(self) -> str:
-        """Changes when the same bundle would be asked about differently."""
+        """Changes when the same bundle would be asked about, or its answer judged, differently."""
 
     @property
     def gyms_per_call_allowed(self) -> int:
@@ -54,37 +60,20 @@ class Variant(Protocol):
         """Enriches through `gateway` until the context ends."""
 
 
-def enrichment_from(
-    answer: Answer[CombinedAnswer], bundle: Bundle, request: LlmRequest, prompt_version: str, setup_hash: str
-) -> Enrichment:
+def enrichment_from(answer: Answer[Findings], bundle: Bundle, request: LlmRequest, variant: Variant) -> Enrichment:
     """The row of a gym that was asked about with `request`; its figures are what was paid for it now."""
-    found = answer.value
     return Enrichment(
         place_id=bundle.place_id,
         variant=request.variant,
         state="enriched",
-        description=found.description,
-        amenities=[claim.name for claim in found.amenities],
-        has_women_hours=found.has_women_hours,
-        hours_french=found.hours_french,
-        evidence=_evidence(bundle, found),
         bundle_hash=bundle.content_hash,
         model=answer.model,
-        prompt_version=prompt_version,
+        prompt_version=variant.prompt_version,
         fingerprint=request.fingerprint,
-        setup_hash=setup_hash,
+        setup_hash=variant.setup_hash,
         prompt_tokens=answer.usage.prompt_tokens,
         completion_tokens=answer.usage.completion_tokens,
         cost_usd=answer.usage.cost_usd,
         from_cache=answer.from_cache,
+        **answer.value.fields(bundle.reviews, publish_unverified=variant.judge.publish_unverified),
     )
-
-
-def _evidence(bundle: Bundle, found: CombinedAnswer) -> dict[str, object]:
-    def ids(numbers: list[int]) -> list[str]:
-        return [bundle.reviews[number - 1].review_id if number else GYM_ITSELF for number in numbers]
-
-    return {
-        "amenities": {claim.name: ids(claim.reviews) for claim in found.amenities},
-        "has_women_hours": ids(found.women_hours_reviews) if found.has_women_hours else [],
-    }

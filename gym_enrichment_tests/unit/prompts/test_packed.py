@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,9 +48,25 @@ def test_each_gym_has_an_id_and_its_reviews_are_numbered_anew() -> None:
 def test_the_rules_are_those_of_the_combined_prompt() -> None:
     assert combined.RULES in packed.INSTRUCTIONS
     assert combined.RULES in combined.INSTRUCTIONS
-    gym = packed.SCHEMA["properties"]["gyms"]["items"]
-    assert set(gym["required"]) == set(gym["properties"]) == {"id", *combined.SCHEMA["required"]}
+    gym = packed.schema([bundle(1, "Bien")])["properties"]["gyms"]["items"]
+    assert set(gym["required"]) == set(gym["properties"]) == {"id", *combined.PROPERTIES}
     assert gym["additionalProperties"] is False
+
+
+def test_hours_are_asked_for_only_where_no_rule_can_read_them() -> None:
+    parsed = replace(bundle(1, "Bien"), gym={"name": "Salle 1", "hours": ["lundi: 06:00 – 22:00"]})
+    unread = replace(bundle(2, "Bien"), gym={"name": "Salle 2", "hours": ["selon saison, dès 8h"]})
+
+    system, user = packed.render([parsed])
+    assert combined.HOURS_RULE not in system["content"]
+    assert "hours" not in user["content"]
+    assert "hours_french" not in packed.schema([parsed])["properties"]["gyms"]["items"]["properties"]
+
+    system, user = packed.render([parsed, unread])
+    assert system["content"].endswith(combined.HOURS_RULE)
+    gyms = json.loads(user["content"])["gyms"]
+    assert ("hours" in gyms["g1"]["gym"], gyms["g2"]["gym"]["hours"]) == (False, ["selon saison, dès 8h"])
+    assert "hours_french" in packed.schema([parsed, unread])["properties"]["gyms"]["items"]["properties"]
 
 
 def test_an_answer_is_taken_apart_by_id_whatever_its_order() -> None:
@@ -82,19 +99,19 @@ def test_what_is_no_pack_at_all_is_rejected(text: str) -> None:
         packed.split(text, 2)
 
 
-def test_a_part_is_checked_like_an_answer_about_the_gym_alone() -> None:
+def test_a_part_is_parsed_like_an_answer_about_the_gym_alone() -> None:
     two = packed.split(answer(entry("g1"), entry("g2", amenities=[{"name": "Sauna", "reviews": [1, 7]}])), 2)
-    found = packed.check(two[1] or "", bundle(2, "Le sauna est chaud"))
-    assert [(claim.name, claim.reviews) for claim in found.amenities] == [("Sauna", [1])]
-    with pytest.raises(AnswerRejected, match="description has 1 sentences"):
-        packed.check(answer(entry("g1", description="Trop court.")), bundle(1, "Bien"))
+    found = packed.parse(two[1] or "")
+    assert [(claim.name, claim.reviews) for claim in found.amenities] == [("Sauna", [1, 7])]
+    with pytest.raises(AnswerRejected, match="description: missing"):
+        packed.parse(json.dumps({"gyms": [{"id": "g1", "amenities": [], "has_women_hours": None}]}))
     with pytest.raises(AnswerRejected, match="exactly one entry with the id 'g1'"):
-        packed.check(answer(entry("g2")), bundle(1, "Bien"))
+        packed.parse(answer(entry("g2")))
 
 
 def test_no_rejection_quotes_what_was_answered() -> None:
     secret = "SECRET"
     for text in (secret, answer(entry(secret)), answer(entry("g1", amenities=secret, description=secret))):
         with pytest.raises(AnswerRejected) as caught:
-            packed.check(text, bundle(1, "Bien"))
+            packed.parse(text)
         assert secret not in str(caught.value)

@@ -1,0 +1,180 @@
+"""What a description may claim, sentence by sentence, and what becomes of one that claims too much.
+
+What must not live here: its outer form (answer_rules.py) and what reviews show (grounding.py).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from gym_enrichment.domain.amenities import Vocabulary
+from gym_enrichment.domain.answer_rules import broken_description_rules, split_sentences
+from gym_enrichment.domain.composing import composed_description
+from gym_enrichment.domain.folding import fold
+from gym_enrichment.domain.grounding import Mentions
+from gym_enrichment.domain.hours import HoursError, Week, parse_hours, times_in, times_stated
+from gym_enrichment.domain.models import WomenOnly
+from gym_enrichment.domain.women import women_only_statements
+
+_JUDGEMENT = re.compile(
+    r"\b(?:excellent|exceptionnel|parfait|magnifique|superbe|genial|incroyable|formidable|fantastique|remarquable"
+    r"|irreprochable|impeccable|merveilleu[xs]|extraordinaire|meilleur|ideal|agreable|convivial|chaleureu[xs]"
+    r"|sympathique|accueillant|decevant|mediocre|horrible|nul|mauvais|sale|affreu[xs]|deplorable|lamentable"
+    r"|catastrophique|arnaque|incompetent|desagreable|super|top|bon marche|trop cher|hors de prix|recommand"
+    r"|de (?:tres )?(?:bonne|haute) qualite|incontournable|irremplacable|qualifie|bienveillant|attentionne|au top)"
+    r"(?:e|s|es|le|les|ment|ne|nes|ux|aux|ent|ons)?\b"
+)
+_MARKUP = re.compile(
+    r"<[^<>]{1,200}>|[{}\[\]|`\\]|\bhttps?:|\bwww\.|\b[\w.+-]+@[\w-]+\.\w|(?<!\w)[@#]\w|[a-z0-9]\.[a-z]{2,}|--|;\s*\w+\s*\("
+)
+_SHOUTED = re.compile(r"\b[A-ZÀ-ÖØ-Þ]{4,}(?:\s+[A-ZÀ-ÖØ-Þ]{3,})+\b")
+_CLOSED_FOR_GOOD = re.compile(
+    r"\bferme\w* definitivement|\bdefinitivement ferme|\bn['’ ]existe plus|\ba ferme en \d{4}"
+)
+_PHONE = re.compile(r"(?:\+|00)\d[\d .-]{7,}|\b0\d(?:[ .-]?\d{2}){4}\b")
+_OTHER_SCRIPT = re.compile(r"[\u0370-\u1cff\u2e80-\ud7ff\uf900-\uffff]|[\U00010000-\U0010ffff]")
+_MODEL = re.compile(
+    r"\b(?:intelligence artificielle|modele de lang\w+|language model|chatgpt|openai|prompt|json|consignes?"
+    r"|instructions? (?:du|de|des|recue)|en tant qu ?['e]? ?(?:ia|assistant)|has_women_hours|hours_french"
+    r"|ignore[rz]?)\b"
+)
+# Who stands after one of these in a review, or in the description itself, is a person.
+_PERSON = (
+    r"(?:coachs?|profs?|professeur|entraineur|moniteur|monitrice|trainers?|instructors?|teacher|merci(?: beaucoup)?"
+    r"(?: a)?|thanks?(?: you)?(?: to)?|gracias(?: a)?|manager|patron|gerante?|proprietaire|owner|receptionniste"
+    r"|monsieur|madame|mr|mrs|mme|ms|dr|named|called|nommee?|appelle|entrenadora?|monitora?|shout ?out to|kudos to"
+    r"|bravo a|l equipe de)"
+)
+_AFTER_TITLE = re.compile(rf"\b{_PERSON}[ .:,]{{1,3}}(?:le |la |l'|el )?(?P<name>[a-z]{{3,}})", re.IGNORECASE)
+_CAPITALISED = re.compile(r"\b[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{2,}\b")
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the description of one gym has to agree with.
+
+    Args:
+        facts: the gym's name, city, hours ...
+        reviews: what the LLM was given, by number.
+        mentions: what those reviews say of amenities.
+        women: the verdict on hours or a space for women.
+        vocabulary: the concepts.
+    """
+
+    facts: Mapping[str, object]
+    reviews: Mapping[int, str]
+    mentions: Mentions
+    women: WomenOnly
+    vocabulary: Vocabulary
+
+    @property
+    def name(self) -> str:
+        """The gym's name."""
+        return str(self.facts.get("name") or "")
+
+    def broken_rules(self, description: str) -> list[str]:
+        """Why `description` cannot be published as it is, as sentences for the LLM that quote no review."""
+        return list(
+            dict.fromkeys(reason for sentence in self._sentences(description) for reason in self._broken(sentence))
+        )
+
+    def repaired(self, description: str) -> str | None:
+        """The description without the sentences that claim too much, or else composed from what is shown.
+
+        None if not even that keeps the rules.
+        """
+        good = [sentence for sentence in self._sentences(description) if not any(self._broken(sentence))]
+        for candidate in (" ".join(good), self._composed()):
+            if not broken_description_rules(candidate, self.name) and not self.broken_rules(candidate):
+                return candidate
+        return None
+
+    def _sentences(self, description: str) -> list[str]:
+        return split_sentences(description, self.name)
+
+    def _composed(self) -> str:
+        shown = sorted(
+            (concept for concept in self.mentions.affirming if self.mentions.supporting(concept)),
+            key=lambda concept: -len(self.mentions.supporting(concept)),
+        )
+        amenities = [self.vocabulary.get(concept) for concept in shown[:10]]
+        city = str(self.facts.get("city") or "")
+        name = self.name if len(split_sentences(self.name)) < 2 and len(self.name) < 100 else ""
+        return composed_description(name, city, amenities, self.women == "yes", self._week)
+
+    @cached_property
+    def _week(self) -> Week | None:
+        try:
+            week = parse_hours(self._hours)
+        except HoursError:
+            return None
+        return None if week.is_unknown else week
+
+    @cached_property
+    def _hours(self) -> list[str]:
+        hours = self.facts.get("hours")
+        return [str(line) for line in hours] if isinstance(hours, list | tuple) else []
+
+    @cached_property
+    def _own_words(self) -> frozenset[str]:
+        """Words of the gym's own facts: no reviewer's name, wherever they stand."""
+        return frozenset(word for value in self.facts.values() for word in re.findall(r"\w+", fold(str(value))))
+
+    @cached_property
+    def _persons(self) -> frozenset[str]:
+        """Names that reviews call people by: capitalised, and after a title or thanks."""
+        names: set[str] = set()
+        for text in self.reviews.values():
+            capitalised = {fold(word) for word in _CAPITALISED.findall(text)}
+            if capitalised:
+                names.update(
+                    found["name"] for found in _AFTER_TITLE.finditer(fold(text)) if found["name"] in capitalised
+                )
+        return frozenset(name for name in names - self._own_words if not self.vocabulary.mentions(name))
+
+    def _broken(self, sentence: str) -> Iterator[str]:
+        bare = sentence
+        for fact in (self.name, self.facts.get("city"), self.facts.get("country")):
+            bare = bare.replace(str(fact), " ") if fact else bare
+        folded = fold(bare)
+        if _JUDGEMENT.search(folded):
+            yield "description praises or blames: say only what there is"
+        if _MARKUP.search(bare) or _PHONE.search(bare):
+            yield "description holds a link, an address, a phone number or markup"
+        if _OTHER_SCRIPT.search(bare):
+            yield "description is not all in French letters"
+        if _MODEL.search(folded):
+            yield "description speaks of instructions or of a model: describe the gym"
+        if _SHOUTED.search(bare):
+            yield "description holds words in capitals that are not the gym's name"
+        if _CLOSED_FOR_GOOD.search(folded):
+            yield "description says that the gym is no more"
+        if self._names_a_person(bare, folded):
+            yield "description names a person"
+        if times_in(bare) - times_stated(self._hours):
+            yield "description names a time that is not among the gym's hours: leave opening times out"
+        if self.women != "yes" and any(found.verdict == "yes" for found in women_only_statements(bare)):
+            yield "description claims hours or a space for women that no review shows"
+        yield from self._unsupported(bare)
+
+    def _names_a_person(self, bare: str, folded: str) -> bool:
+        capitalised = {fold(word) for word in _CAPITALISED.findall(bare)}
+        called = {found["name"] for found in _AFTER_TITLE.finditer(folded)} - self._own_words
+        return any(
+            word in self._persons or (word in called and not self.vocabulary.mentions(word)) for word in capitalised
+        )
+
+    def _unsupported(self, bare: str) -> Iterator[str]:
+        for mention in self.vocabulary.mentions(bare):
+            amenity = self.vocabulary.get(mention.amenity_id)
+            shown = bool(self.mentions.supporting(amenity.id)) or self._named(amenity.id)
+            shown = shown or (amenity.id == "espace-femmes" and self.women == "yes")
+            denied = bool(self.mentions.denying.get(amenity.id))
+            if mention.affirmed and not shown and (denied or not amenity.usual):
+                yield f"description mentions {amenity.label!r}, which the reviews do not show"
+            if not mention.affirmed and shown:
+                yield f"description denies {amenity.label!r}, which the reviews show"
+
+    def _named(self, amenity_id: str) -> bool:
+        return any(mention.amenity_id == amenity_id for mention in self.vocabulary.mentions(self.name))
