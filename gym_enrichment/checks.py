@@ -1,10 +1,51 @@
-"""Asset checks: what must hold of the published table."""
+"""Asset checks: what must hold of what is found and published."""
+
+from collections import Counter
 
 import dagster as dg
 
 from gym_enrichment.assets.directory import gym_directory
-from gym_enrichment.resources import GymPipeline
+from gym_enrichment.assets.enrichments import gym_enrichments
+from gym_enrichment.domain.findings import broken_promises
+from gym_enrichment.resources import GymPipeline, run_id_of
 from gym_enrichment.storage.directory import directory_counts, unpublished_gyms
+from gym_enrichment.storage.enrichments import stream_enriched
+
+_MOST_REPAIRED = 0.2
+"""Above this share of mended descriptions or unsupported amenities somebody should look at the prompt or the model."""
+
+
+@dg.asset_check(asset=gym_enrichments, blocking=True)
+def every_published_claim_is_shown(
+    context: dg.AssetCheckExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]
+) -> dg.AssetCheckResult:
+    """In the batches of this run: no amenity without a review, no unverified women-only hours or opening hours."""
+    broken: Counter[str] = Counter()
+    unverified = gym_pipeline.settings.publish_unverified
+    with gym_pipeline.database.read() as connection:
+        for row in stream_enriched(connection, run_id_of(context.run)):
+            broken.update(broken_promises(row))
+    if unverified:
+        del broken["an amenity without a review"]
+    return dg.AssetCheckResult(passed=not broken, metadata=dict(broken))
+
+
+@dg.asset_check(asset=gym_enrichments)
+def most_claims_are_supported(
+    context: dg.AssetCheckExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]
+) -> dg.AssetCheckResult:
+    """In the batches of this run: few descriptions had to be mended, and few amenities had no review behind them."""
+    gyms = repaired = named = unsupported = 0
+    with gym_pipeline.database.read() as connection:
+        for row in stream_enriched(connection, run_id_of(context.run)):
+            left_out = row["unpublished"].get("amenities", [])
+            gyms += 1
+            repaired += row["statuses"].get("description") == "repaired"
+            named += len(row["amenities"]) + len(left_out)
+            unsupported += len(left_out)
+    shares = {"descriptions_repaired": repaired / max(1, gyms), "amenities_unsupported": unsupported / max(1, named)}
+    passed = all(share <= _MOST_REPAIRED for share in shares.values())
+    return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata={"gyms": gyms, **shares})
 
 
 @dg.asset_check(asset=gym_directory)

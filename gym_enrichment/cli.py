@@ -5,6 +5,7 @@ standard error everything else.
 """
 
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -17,6 +18,7 @@ from gym_enrichment.settings import LlmChoice, Settings, SettingsError, VariantC
 from gym_enrichment.storage.engine import DatabaseError
 
 if TYPE_CHECKING:
+    from gym_enrichment.pipeline.evaluating import Evaluation
     from gym_enrichment.pipeline.ingesting import IngestReport
 
 SOME_FAILED = 1
@@ -180,6 +182,65 @@ def export(form: str, output: Path | None) -> None:
     except OSError as error:
         _refuse(f"cannot write {output}: {error.strerror or error}")
     say(f"{written} gyms exported")
+
+
+@main.command("eval")
+@click.argument("labels", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--variant",
+    type=click.Choice([choice.value for choice in VariantChoice]),
+    help="Which variant enriches the golden set (default: GYM_VARIANT).",
+)
+@json_option
+def evaluate(labels: Path | None, variant: str | None, as_json: bool) -> None:
+    """Quality against gyms that people labelled (JSON lines), and what changed since the last evaluation.
+
+    Without LABELS: against the golden set of the package, which the LLM of the settings enriches first, in a
+    database apart from the directory. That shows what a new prompt or model does before it goes live.
+    """
+    from gym_enrichment import showing
+    from gym_enrichment.pipeline import evaluating
+
+    settings = load_settings(GYM_VARIANT=variant) if variant is not None else load_settings()
+    try:
+        found = (
+            _evaluate_golden(settings)
+            if labels is None
+            else evaluating.evaluate(
+                settings.database, evaluating.read_labels(labels), labels.name, settings.vocabulary
+            )
+        )
+    except evaluating.LabelsError as error:
+        _refuse(str(error))
+    if not found:
+        _refuse("none of the labelled gyms is enriched: ingest them and run first")
+    showing.show_evaluations(found, as_json)
+
+
+def _evaluate_golden(settings: Settings) -> "list[Evaluation]":
+    from gym_enrichment.console import progress_bar, say
+    from gym_enrichment.launching import enrich_golden
+    from gym_enrichment.pipeline import evaluating
+    from gym_enrichment.pipeline.enriching.judging import Judge
+    from gym_enrichment.pipeline.hostile import hostile_figures
+
+    home = settings.home / "golden"
+    apart = load_settings(
+        GYM_HOME=home, GYM_DATABASE_URL=f"sqlite:///{home.absolute() / 'gym.db'}", GYM_VARIANT=settings.variant
+    )
+    apart.database.migrate()
+    with as_file(files("gym_enrichment") / "golden") as golden:
+        labels = evaluating.read_labels(golden / "labels.jsonl")
+        hostile = [json.loads(line) for line in (golden / "hostile.jsonl").read_text(encoding="utf-8").splitlines()]
+    with progress_bar(len(labels)) as on_progress:
+        report = enrich_golden(apart, on_progress)
+    if report.error is not None:
+        _refuse(report.error)
+    say(f"golden set: {report.figures['llm_calls']} calls, ${report.figures['cost_usd']:.4f}")
+    refused = hostile_figures(hostile, Judge(settings.vocabulary, settings.publish_unverified))
+    return evaluating.evaluate(
+        apart.database, labels, "golden", settings.vocabulary, history=settings.database, more=refused
+    )
 
 
 @main.command("serve-llm")

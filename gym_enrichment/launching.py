@@ -3,12 +3,14 @@
 The same jobs, assets and instance as Dagster's own UI and commands; only the process is ours.
 """
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import import_module
+from importlib.resources import as_file, files
 from typing import Any
 
 import dagster as dg
@@ -17,8 +19,9 @@ from gym_enrichment.assets.outcomes import FAILED_PARTITIONS, STOPPED
 from gym_enrichment.assets.raw import ingest_metadata, raw_gyms, raw_reviews
 from gym_enrichment.definitions import build_definitions
 from gym_enrichment.partitions import add_missing_keys, gym_batches
+from gym_enrichment.pipeline.choosing import choose_batches
 from gym_enrichment.pipeline.enriching.enricher import Progress
-from gym_enrichment.pipeline.ingesting import IngestReport
+from gym_enrichment.pipeline.ingesting import IngestReport, ingest
 from gym_enrichment.resources import RUN_TAG, GymPipeline
 from gym_enrichment.settings import Settings
 from gym_enrichment.sources import Kind
@@ -82,6 +85,8 @@ def run_batches(
     errors: list[str] = []
     seconds = 0.0
     run_id = uuid.uuid4().hex
+    # Half a second of import, done while Dagster waits for its own database.
+    threading.Thread(target=import_module, args=("gym_enrichment.llm.openai_transport",), daemon=True).start()
     with open_instance(settings) as instance:
         add_missing_keys(instance, database)
         keys = instance.get_dynamic_partitions(gym_batches.name or "")
@@ -106,6 +111,16 @@ def run_batches(
         "wall_seconds": round(time.monotonic() - started, 3),
     }
     return RunReport(figures, failures, errors[0] if errors else None)
+
+
+def enrich_golden(settings: Settings, on_progress: Callable[[Progress], None] | None = None) -> RunReport:
+    """Enrich the golden set with the LLM of the settings, in a database apart: the directory never sees it.
+
+    Answers stay in that database's cache, so that only a changed prompt or model is paid for again.
+    """
+    with as_file(files("gym_enrichment") / "golden") as golden:
+        ingest(settings.database, [str(golden / "gyms.jsonl"), str(golden / "reviews.jsonl")])
+    return run_batches(settings, choose_batches(settings).batch_ids, on_progress)
 
 
 def _execute(

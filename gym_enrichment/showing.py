@@ -1,18 +1,28 @@
 """What `show`, `stats` and the end of `run` print."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gym_enrichment.console import output, print_json, print_table, say
+from gym_enrichment.domain.evaluation import Share
 from gym_enrichment.domain.hours import HoursError, french_sentence, parse_hours, split_hours_text
 from gym_enrichment.storage.directory import directory_counts, find_published, first_published
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import find_enrichments, find_failures
 from gym_enrichment.storage.raw_lookups import find_quarantined, find_review_texts
-from gym_enrichment.storage.statistics import attempts_by_outcome, last_run, run_figures, variant_figures
+from gym_enrichment.storage.statistics import (
+    attempts_by_outcome,
+    budget_figures,
+    last_run,
+    run_figures,
+    variant_figures,
+)
 
 if TYPE_CHECKING:
+    from gym_enrichment.domain.evaluation import Difference
     from gym_enrichment.launching import RunReport
+    from gym_enrichment.pipeline.evaluating import Evaluation, Figure
 
 _GYMS_IN_TABLE = 12
 _QUOTE_CHARACTERS = 200
@@ -80,7 +90,7 @@ def show_quarantine(database: Database, as_json: bool) -> None:
 
 
 def show_statistics(database: Database, as_json: bool) -> None:
-    """The figures of the last run, of all time and per variant."""
+    """The figures of the last run, of all time and per variant, and the budgets."""
     with database.read() as connection:
         run_id = last_run(connection)
         found = {
@@ -90,8 +100,9 @@ def show_statistics(database: Database, as_json: bool) -> None:
             "attempts": attempts_by_outcome(connection),
             "directory": directory_counts(connection),
         }
+        budgets = budget_figures(connection, run_id, datetime.now(UTC))
     if as_json:
-        print_json(found)
+        print_json(found | {"budgets": budgets})
         return
     if run_id is None:
         say("nothing was run yet")
@@ -101,6 +112,50 @@ def show_statistics(database: Database, as_json: bool) -> None:
     )
     print_table("Attempts", ["outcome", "number"], list((found["attempts"] or {}).items()))
     print_table("Directory", ["state", "gyms"], list((found["directory"] or {}).items()))
+    if budgets:
+        rows = [[scope, *dollars.values()] for scope, dollars in budgets.items()]
+        print_table("Budgets", ["", "spent, $", "reserved, $"], rows)
+
+
+def show_evaluations(evaluations: "Sequence[Evaluation]", as_json: bool) -> None:
+    """Each figure with its 95 % interval, and how it changed since the evaluation before."""
+    if as_json:
+        print_json({"evaluations": [evaluation.as_dict() for evaluation in evaluations]})
+        return
+    for evaluation in evaluations:
+        asked = f"{evaluation.variant}, {evaluation.prompt_version}, {evaluation.model}"
+        print_table(
+            f"{evaluation.labels}: {evaluation.gyms} gyms ({asked})",
+            ["", "value", "95 % interval", "of", f"change since {evaluation.compared_with}"],
+            [
+                [
+                    name,
+                    _rounded(figure.value),
+                    _interval(figure),
+                    figure.of if isinstance(figure, Share) else f"{figure.units} gyms",
+                    _change(evaluation.changes.get(name)),
+                ]
+                for name, figure in evaluation.figures.items()
+            ],
+        )
+
+
+def _interval(figure: "Figure | Difference") -> str:
+    if figure.low is None or figure.high is None:
+        return "not enough data"
+    return f"{_rounded(figure.low)} to {_rounded(figure.high)}" + (" (few)" if figure.small else "")
+
+
+def _change(change: "Difference | None") -> str:
+    if change is None or change.change is None:
+        return ""
+    return f"{change.change:+.3g}: {change.verdict}"
+
+
+def _rounded(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 def _short_hours(hours_french: str | None) -> str | None:
