@@ -6,7 +6,7 @@ export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench ui install clean
+.PHONY: demo test check bench eval ui install clean
 
 install: $(READY)
 
@@ -24,6 +24,10 @@ test: $(READY)  ## every test; nothing but this folder and loopback is touched
 
 bench: $(READY)  ## speed and memory, side by side; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.bench
+
+eval: $(READY)  ## quality, figure by figure: golden set, hostile reviews, real data where it is there
+	GYM_LLM=$${GYM_LLM-offline} $(BIN)/gym-enrichment eval
+	GYM_LLM=$${GYM_LLM-offline} $(BIN)/python -m benchmarks.quality
 
 check: $(READY)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .
