@@ -58,8 +58,9 @@ def _amenity_sentences(amenities: Sequence[Amenity], single: bool) -> list[str]:
 
 def _hours_sentences(week: Week | None, already: int) -> list[str]:
     if week is None:
-        missing = ["Ses horaires d'ouverture ne sont pas communiqués."]
-        return missing if already > 2 else [*missing, "Il est conseillé de les vérifier sur place avant de s'y rendre."]
+        # Whoever writes may not have been given them: hours that were parsed are published without asking.
+        pointer = ["Ses horaires d'ouverture, lorsqu'ils sont connus, figurent sur sa fiche."]
+        return pointer if already > 2 else [*pointer, "Cette description se fonde sur les avis de ses clients."]
     sentence = french_sentence(week).strip()
     if not sentence:
         return ["Ses horaires d'ouverture sont indiqués sur sa fiche."]

@@ -14,6 +14,7 @@ from gym_enrichment.domain.composing import composed_description
 from gym_enrichment.domain.folding import fold
 from gym_enrichment.domain.grounding import Mentions
 from gym_enrichment.domain.hours import HoursError, Week, parse_hours, times_in, times_stated
+from gym_enrichment.domain.hours.week import WHOLE_DAY
 from gym_enrichment.domain.models import WomenOnly
 from gym_enrichment.domain.women import women_only_statements
 
@@ -22,6 +23,7 @@ _JUDGEMENT = re.compile(
     r"|irreprochable|impeccable|merveilleu[xs]|extraordinaire|meilleur|ideal|agreable|convivial|chaleureu[xs]"
     r"|sympathique|accueillant|decevant|mediocre|horrible|nul|mauvais|sale|affreu[xs]|deplorable|lamentable"
     r"|catastrophique|arnaque|incompetent|desagreable|super|top|bon marche|trop cher|hors de prix|recommand"
+    r"|convivialite|sympa|proprete|gentil|abordable|a l.ecoute|bon(?:ne)?s? (?:ambiance|accueil|equipement)"
     r"|de (?:tres )?(?:bonne|haute) qualite|incontournable|irremplacable|qualifie|bienveillant|attentionne|au top)"
     r"(?:e|s|es|le|les|ment|ne|nes|ux|aux|ent|ons)?\b"
 )
@@ -32,12 +34,28 @@ _SHOUTED = re.compile(r"\b[A-ZÀ-ÖØ-Þ]{4,}(?:\s+[A-ZÀ-ÖØ-Þ]{3,})+\b")
 _CLOSED_FOR_GOOD = re.compile(
     r"\bferme\w* definitivement|\bdefinitivement ferme|\bn['’ ]existe plus|\ba ferme en \d{4}"
 )
+_NO_HOURS = re.compile(
+    r"\bhoraires?\b[^.]{0,60}\b(?:pas|non|in)[ -]?(?:communiqu|connu|precis|indiqu|renseign|mentionn)"
+)
 _PHONE = re.compile(r"(?:\+|00)\d[\d .-]{7,}|\b0\d(?:[ .-]?\d{2}){4}\b")
 _OTHER_SCRIPT = re.compile(r"[\u0370-\u1cff\u2e80-\ud7ff\uf900-\uffff]|[\U00010000-\U0010ffff]")
 _MODEL = re.compile(
     r"\b(?:intelligence artificielle|modele de lang\w+|language model|chatgpt|openai|prompt|json|consignes?"
     r"|instructions? (?:du|de|des|recue)|en tant qu ?['e]? ?(?:ia|assistant)|has_women_hours|hours_french"
     r"|ignore[rz]?)\b"
+)
+_IN_PERSON = re.compile(r"\b(?:je|j['’]|moi|tu|toi|nous)\b|[!?]")
+_CLOSED_ON = re.compile(
+    r"\bferme\w* (?:le |tous les |chaque |du )?(?P<day>lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)"
+)
+_DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
+_ALWAYS_OPEN = "ouvert-24h"
+# Words that begin sentences, so that a review's "Merci pour tout" or "Thanks, les coachs ..." makes no name of them.
+_NO_NAME = frozenset(
+    "les des une cette ces ses leur leurs elle elles ils pour par dans sur avec sans sous chez son mais aussi selon"
+    " outre parmi enfin tout tous toute toutes plusieurs certains certaines situe situee ouvert ouverte ferme fermee"
+    " equipe equipee the you all your for and very much team guys every everyone everybody los las para por todo"
+    " todos".split()
 )
 # Who stands after one of these in a review, or in the description itself, is a person.
 _PERSON = (
@@ -131,7 +149,7 @@ class Described:
                 names.update(
                     found["name"] for found in _AFTER_TITLE.finditer(fold(text)) if found["name"] in capitalised
                 )
-        return frozenset(name for name in names - self._own_words if not self.vocabulary.mentions(name))
+        return frozenset(name for name in names - self._own_words - _NO_NAME if not self.vocabulary.mentions(name))
 
     def _broken(self, sentence: str) -> Iterator[str]:
         bare = sentence
@@ -150,17 +168,34 @@ class Described:
             yield "description holds words in capitals that are not the gym's name"
         if _CLOSED_FOR_GOOD.search(folded):
             yield "description says that the gym is no more"
+        if self._hours and _NO_HOURS.search(folded):
+            yield "description says that opening hours are unknown, and they are published"
         if self._names_a_person(bare, folded):
             yield "description names a person"
-        if times_in(bare) - times_stated(self._hours):
+        if _IN_PERSON.search(folded):
+            yield "description speaks in the first person, or to the reader: state facts"
+        if times_in(bare) - self._times or self._closes_an_open_day(folded):
             yield "description names a time that is not among the gym's hours: leave opening times out"
         if self.women != "yes" and any(found.verdict == "yes" for found in women_only_statements(bare)):
             yield "description claims hours or a space for women that no review shows"
         yield from self._unsupported(bare)
 
+    @cached_property
+    def _times(self) -> frozenset[int]:
+        """The times of the gym's hours, and those that reviews state for women where there are such hours."""
+        if self.women != "yes":
+            return frozenset(times_stated(self._hours))
+        statements = (found for text in self.reviews.values() for found in women_only_statements(text))
+        women = {time for found in statements if found.hours for time in times_in(found.hours)}
+        return frozenset(times_stated(self._hours) | women)
+
+    def _closes_an_open_day(self, folded: str) -> bool:
+        days = self._week.days if self._week else (None,) * len(_DAYS)
+        return any(days[_DAYS.index(found["day"])] != () for found in _CLOSED_ON.finditer(folded))
+
     def _names_a_person(self, bare: str, folded: str) -> bool:
         capitalised = {fold(word) for word in _CAPITALISED.findall(bare)}
-        called = {found["name"] for found in _AFTER_TITLE.finditer(folded)} - self._own_words
+        called = {found["name"] for found in _AFTER_TITLE.finditer(folded)} - self._own_words - _NO_NAME
         return any(
             word in self._persons or (word in called and not self.vocabulary.mentions(word)) for word in capitalised
         )
@@ -170,6 +205,7 @@ class Described:
             amenity = self.vocabulary.get(mention.amenity_id)
             shown = bool(self.mentions.supporting(amenity.id)) or self._named(amenity.id)
             shown = shown or (amenity.id == "espace-femmes" and self.women == "yes")
+            shown = shown or (amenity.id == _ALWAYS_OPEN and self._week is not None and WHOLE_DAY in self._week.days)
             denied = bool(self.mentions.denying.get(amenity.id))
             if mention.affirmed and not shown and (denied or not amenity.usual):
                 yield f"description mentions {amenity.label!r}, which the reviews do not show"

@@ -60,7 +60,7 @@ def test_women_only_hours_name_their_reviews_and_the_name_counts_as_zero() -> No
 def test_hours_that_cannot_be_read_are_said_to_be_unknown(hours: object) -> None:
     result = answer({"name": "Fit", "city": "Oran", "hours": hours}, {})
     assert result["hours_french"] == NOT_STATED
-    assert "ne sont pas communiqués" in str(result["description"])
+    assert "lorsqu'ils sont connus" in str(result["description"])
 
 
 def test_hours_that_can_be_read_are_printed_in_french() -> None:
