@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from gym_enrichment_tests.llm_server import good_content
+from gym_enrichment_tests.llm_server import good_content, packed_content
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,23 @@ class End:
     errors: tuple[dict[str, Any], ...] = ()
 
 
+def names_of(body: dict[str, Any]) -> list[str]:
+    """The gyms that a request asks about: one, or those of a pack."""
+    asked = json.loads(body["messages"][1]["content"])
+    return [str(gym["gym"]["name"]) for gym in asked.get("gyms", {"": asked}).values()]
+
+
 def name_of(body: dict[str, Any]) -> str:
-    """The gym that a request asks about."""
-    return str(json.loads(body["messages"][1]["content"])["gym"]["name"])
+    """The gym that a request asks about; the first one of a pack."""
+    return names_of(body)[0]
+
+
+def good_line(body: dict[str, Any]) -> Line:
+    """An answer that keeps every rule, for each gym asked about."""
+    if "gyms" not in json.loads(body["messages"][1]["content"]):
+        return Line(good_content(name_of(body)))
+    entries = [{"id": f"g{n}", **json.loads(good_content(name))} for n, name in enumerate(names_of(body), start=1)]
+    return Line(packed_content(entries))
 
 
 @dataclass
@@ -59,24 +73,24 @@ class Plan:
     """What the server does.
 
     Args:
-        line: what becomes of a request, by batch, request body and how often the same gym was asked before.
+        line: what becomes of a request, by batch, request body and how often its (first) gym was asked before.
         end: how a batch ends.
         looks: looks at a batch before it has ended.
         hold: a step ("upload", "create", "created", "look", "content") that is reached and never answered.
         drop: steps whose next answer is lost, though the step itself is done.
+        fail: steps that end in a 500, again and again.
     """
 
-    line: Callable[[ApiBatch, dict[str, Any], int], Line] = lambda _batch, body, _before: Line(
-        good_content(name_of(body))
-    )
+    line: Callable[[ApiBatch, dict[str, Any], int], Line] = lambda _batch, body, _before: good_line(body)
     end: Callable[[ApiBatch], End] = lambda _: End()
     looks: int = 1
     hold: str | None = None
     drop: set[str] = field(default_factory=set)
+    fail: set[str] = field(default_factory=set)
 
 
 class BatchServer:
-    """Use as a context; `base_url` is what OPENAI_BASE_URL wants."""
+    """Use as a context; `base_url` is what OPENAI_BASE_URL wants. Answers single completions as well, all well."""
 
     def __init__(self, plan: Plan | None = None) -> None:
         self.plan = plan or Plan()
@@ -114,6 +128,7 @@ class BatchServer:
         app.router.add_post("/v1/batches", self._create)
         app.router.add_get("/v1/batches", self._list)
         app.router.add_get("/v1/batches/{id}", self._look)
+        app.router.add_post("/v1/chat/completions", self._complete)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -128,6 +143,14 @@ class BatchServer:
             self.plan.drop.discard(name)
             assert request.transport is not None
             request.transport.close()
+        if name in self.plan.fail:
+            raise web.HTTPInternalServerError
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        await self._step("complete", request)
+        body = await request.json()
+        self.paid.update(names_of(body))
+        return web.json_response(_completion(body, good_line(body)))
 
     async def _upload(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -194,11 +217,12 @@ class BatchServer:
             return {"status": end.status, "errors": {"object": "list", "data": list(end.errors)}}
         good, bad = [], []
         for request in batch.lines:
-            body, name = request["body"], name_of(request["body"])
+            body, names = request["body"], names_of(request["body"])
             self.bodies.append(body)
-            line = self.plan.line(batch, body, self.asked[name])
-            self.asked[name] += 1
-            self.paid[name] += line.status == 200 and not line.unanswered
+            line = self.plan.line(batch, body, self.asked[names[0]])
+            self.asked.update(names)
+            if line.status == 200 and not line.unanswered:
+                self.paid.update(names)
             if not line.lost:
                 (good if line.status == 200 and not line.unanswered else bad).append(_said(request, line))
         # Backwards: nobody promised an order.
@@ -225,16 +249,12 @@ def _said(request: dict[str, Any], line: Line) -> str:
         body = {"error": {"code": line.code, "message": "scripted", "type": "error", "param": None}}
         about["response"] = {"status_code": line.status, "request_id": "q", "body": body}
     else:
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": line.content}}
-        usage = {
-            "prompt_tokens": 1000,
-            "completion_tokens": 100,
-            "prompt_tokens_details": {"cached_tokens": 400},
-        }
-        body = {"id": "c", "object": "chat.completion", "created": 1, "model": request["body"]["model"]}
-        about["response"] = {
-            "status_code": 200,
-            "request_id": "q",
-            "body": body | {"choices": [choice], "usage": usage},
-        }
+        about["response"] = {"status_code": 200, "request_id": "q", "body": _completion(request["body"], line)}
     return json.dumps(about) + "\n"
+
+
+def _completion(body: dict[str, Any], line: Line) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": line.content}}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 400}}
+    about = {"id": "c", "object": "chat.completion", "created": 1, "model": body["model"]}
+    return about | {"choices": [choice], "usage": usage}

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from openai.types import Batch
 
 from gym_enrichment.llm.batch_client import BatchApiFailed, BatchClient
-from gym_enrichment.llm.batch_lines import MOST_BYTES, MOST_REQUESTS, custom_id_of, read_results, request_line
+from gym_enrichment.llm.batch_lines import MOST_BYTES, MOST_REQUESTS, read_results, request_line
 from gym_enrichment.llm.errors import CallError, ErrorKind, Reaction
 from gym_enrichment.llm.openai_transport import status_error
 from gym_enrichment.llm.requests import RawAnswer
@@ -107,13 +107,17 @@ class BatchTransport:
         self._one_at_a_time: asyncio.Lock | None = None
         self._refusals = 0
 
+    def name_of(self, content: bytes) -> str:
+        """What names this request in every process; see `KeepsResults` in orders.py."""
+        return rows.custom_id_of(self._endpoint, content)
+
     async def send(self, content: bytes) -> RawAnswer:
         """The result of one request, from the batch that it is in or will be put into; takes up to a day.
 
         Raises:
             CallError: no usable answer came, or (BatchApiFailed) none can come.
         """
-        custom_id = self._free_id(custom_id_of(self._endpoint, content))
+        custom_id = self._free_id(self.name_of(content))
         ask = _Ask(custom_id, content, asyncio.get_running_loop().create_future())
         self._asked.add(custom_id)
         self._enqueue([ask])

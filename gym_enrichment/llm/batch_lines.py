@@ -3,7 +3,6 @@
 What must not live here: moving files (batch_client.py) and waiting (batch_api.py).
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any, Final
@@ -17,11 +16,6 @@ MOST_REQUESTS = 50_000
 MOST_BYTES = 190_000_000
 """OpenAI's limits for one batch are 50,000 requests and a file of 200 MB."""
 CHAT_COMPLETIONS: Final = "/v1/chat/completions"
-
-
-def custom_id_of(endpoint: str, content: bytes) -> str:
-    """40 hex characters that name one exact request to one server, in every process."""
-    return hashlib.blake2b(endpoint.encode() + b"\n" + content, digest_size=20).hexdigest()
 
 
 def request_line(custom_id: str, content: bytes) -> bytes:

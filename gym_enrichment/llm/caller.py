@@ -8,22 +8,24 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from gym_enrichment.domain.answer_rules import AnswerRejected
-from gym_enrichment.llm.books import Books, Record
+from gym_enrichment.llm.books import Books, Claim, Record
 from gym_enrichment.llm.breaker import Breaker
 from gym_enrichment.llm.errors import CallError, ErrorKind, Reaction, RunStopped
 from gym_enrichment.llm.fixed_limit import FixedLimit
 from gym_enrichment.llm.limits import AdaptiveLimit
+from gym_enrichment.llm.orders import KeepsResults, Order, Sent, TokenGuess
 from gym_enrichment.llm.pricing import FREE, Price
-from gym_enrichment.llm.requests import BudgetReached, LlmRequest, Payload, RawAnswer, Usage
+from gym_enrichment.llm.requests import AskFailed, BudgetReached, LlmRequest, Payload, RawAnswer, Usage
 from gym_enrichment.llm.transport import Transport, UnusableAnswer
-from gym_enrichment.storage.llm_admission import NANO, Admission, Settlement, Terms, Verdict, Want
+from gym_enrichment.storage.llm_admission import NANO, Admission, Terms, Verdict, Want
+from gym_enrichment.storage.llm_batches import custom_id_of
 from gym_enrichment.storage.llm_calls import CachedAnswer, LedgerEntry
 
 Checked = TypeVar("Checked")
@@ -39,6 +41,8 @@ _LONGEST_BLOCKED_PAUSE = 10.0
 """Longest wait before looking again whether a budget has room."""
 _MOST_COMPLETION = 4_096
 """Worst length of an answer when the request sets no limit of its own."""
+_LOOK_AGAIN_SECONDS = 0.5
+"""How soon to look again for an answer that another process is paying for, whom a lease of ours fell to."""
 _NOTHING = RawAnswer(content="", model="", prompt_tokens=0, cached_tokens=0, completion_tokens=0)
 
 
@@ -90,7 +94,7 @@ class Caller:
         breaker: Breaker,
         price_of: Callable[[str], Price | None],
     ) -> None:
-        self.stats = GatewayStats(limit=limit.limit)
+        self.stats = GatewayStats(limit=limit.limit, errors=books.errors)
         self._transport = transport
         self._books = books
         self._terms = terms
@@ -98,7 +102,9 @@ class Caller:
         self._limit = limit
         self._breaker = breaker
         self._price_of = price_of
-        self._tokens = _TokenGuess()
+        self._tokens = TokenGuess()
+        self._keeper = transport if isinstance(transport, KeepsResults) else None
+        self._names: set[str] = set()
         self._budget_reached = False
         self._stopped: RunStopped | None = None
         self._ended = asyncio.Event()
@@ -123,55 +129,115 @@ class Caller:
                 though a budget is set.
         """
         price = self._known_price(request.model)
-        want = self._want(payload, price)
-        async with self._limit.place(want.tokens):
-            admission = await self._admitted(want)
-            try:
-                sent = await self._send(payload)
-            except asyncio.CancelledError:
-                self._book_cancelled(request, usage, want, admission)
-                raise
-            cost = price.cost(sent.raw.prompt_tokens, sent.raw.cached_tokens, sent.raw.completion_tokens)
-            usage.add(sent.raw.prompt_tokens, sent.raw.completion_tokens, cost)
-            self._count(sent.raw, cost)
-            error = sent.error
-            if error is None:
-                try:
-                    value = check(sent.raw.content)
-                except AnswerRejected as rejected:
-                    error = BrokenRules(rejected, sent.raw.content)
-            record = Record(
-                entry=self._entry(request, sent, error.kind if error else "ok", usage.llm_calls, cost),
-                settlement=sent.settlement(want, admission, cost),
-                receipt=sent.raw.receipt if sent.error is None else sent.error.receipt,
-            )
-            if error is None:
-                answers = keep(value, sent.raw)
-                await self._books.save(replace(record, answers=answers, released=[a.fingerprint for a in answers]))
-                self._tokens.learn(len(payload.content), sent.raw)
-                return Called(value, sent.raw, sent.seconds)
-            self.stats.errors[error.kind] += 1
-            self._judge(error)
-            await self._books.save(record)
-        if self._stopped is not None:
-            raise self._stopped
-        raise error
+        await self._leave_to_its_batch(request, payload, usage)
+        with self._named(payload) as name:
+            want = self._want(payload, price, name)
+            while True:
+                async with self._limit.place(want.tokens):
+                    admission = await self._admitted(want)
+                    order = Order(request, payload, usage, price, want, admission)
+                    if not await self._lease_is_lost(order):
+                        return await self._book(await self._send(order), check, keep)
+                if (known := await self._answered_elsewhere(request, check)) is not None:
+                    return known
 
-    async def _send(self, payload: Payload) -> "_Sent":
+    async def _book(
+        self,
+        sent: Sent,
+        check: Callable[[str], Checked],
+        keep: Callable[[Checked, RawAnswer], Sequence[CachedAnswer]],
+    ) -> Called[Checked]:
+        """Judge what came, and make it durable; returns it if it is good, raises what it shows if not."""
+        usage, cost = sent.order.usage, sent.cost()
+        usage.add(sent.raw.prompt_tokens, sent.raw.completion_tokens, cost)
+        self._count(sent.raw, cost)
+        error = sent.error
+        if error is None:
+            try:
+                value = check(sent.raw.content)
+            except AnswerRejected as rejected:
+                error = BrokenRules(rejected, sent.raw.content)
+        record = Record(
+            entry=self._entry(sent, error.kind if error else "ok", usage.llm_calls, cost),
+            settlement=sent.settlement(cost),
+            receipt=sent.raw.receipt if sent.error is None else sent.error.receipt,
+        )
+        if error is None:
+            answers = keep(value, sent.raw)
+            await self._books.save(replace(record, answers=answers, released=[a.fingerprint for a in answers]))
+            self._tokens.learn(len(sent.order.payload.content), sent.raw)
+            return Called(value, sent.raw, sent.seconds)
+        self.stats.errors[error.kind] += 1
+        self._judge(error)
+        await self._books.save(record)
+        raise self._stopped or error
+
+    async def _leave_to_its_batch(self, request: LlmRequest, payload: Payload, usage: Usage) -> None:
+        """What an API batch was charged for is not asked, and paid, a second time."""
+        if self._keeper is not None:
+            return
+        batch = await self._books.open_batch(lambda: custom_id_of(request.endpoint, payload.content))
+        if batch is not None:
+            self.stats.errors[ErrorKind.IN_API_BATCH] += 1
+            message = f"its answer is being made in the API batch {batch}: run with GYM_LLM_MODE=batch to fetch it"
+            raise AskFailed(ErrorKind.IN_API_BATCH, message, usage)
+
+    @contextmanager
+    def _named(self, payload: Payload) -> Iterator[str | None]:
+        """The name under which a call's reservation is kept, where its result may outlive us; no two have one name."""
+        if self._keeper is None:
+            yield None
+            return
+        number, name = 0, self._keeper.name_of(payload.content)
+        free = name
+        while free in self._names:
+            number += 1
+            free = f"{name}-{number}"
+        self._names.add(free)
+        try:
+            yield free
+        finally:
+            self._names.discard(free)
+
+    async def _lease_is_lost(self, order: Order) -> bool:
+        """Whether the call must not be sent because another process may be paying for its answer."""
+        lost = True
+        try:
+            lost = await self._books.lease_is_lost(order.request.fingerprint)
+        finally:
+            if lost:
+                self._last_words.add(asyncio.ensure_future(self._books.give_back(order.want, order.admission)))
+        return lost
+
+    async def _answered_elsewhere(self, request: LlmRequest, check: Callable[[str], Checked]) -> Called[Checked] | None:
+        """The answer of the process to which our lease fell; None when it is ours to ask."""
+        while (found := await self._books.find_or_claim(request.fingerprint)) is Claim.THEIRS:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        if isinstance(found, CachedAnswer):
+            with suppress(AnswerRejected):
+                known = Called(check(found.answer), replace(_NOTHING, content=found.answer, model=found.model), 0.0)
+                self.stats.cache_hits += 1
+                return known
+        return None
+
+    async def _send(self, order: Order) -> Sent:
         started_at, started = datetime.now(UTC), time.monotonic()
         self.stats.in_flight += 1
         raw, error = _NOTHING, None
         try:
-            raw = await self._transport.send(payload.content)
+            raw = await self._transport.send(order.payload.content)
         except CallError as caught:
             error = caught
             if isinstance(caught, UnusableAnswer):
                 raw = caught.answer
+        except asyncio.CancelledError:
+            self._book_cancelled(order)
+            raise
         finally:
             self.stats.in_flight -= 1
         seconds = time.monotonic() - started
         self._watch(raw, error, started, seconds)
-        return _Sent(raw, error, started_at, seconds)
+        return Sent(order, raw, error, started_at, seconds)
 
     def _judge(self, error: CallError) -> None:
         """Where going on makes no sense, let no further call begin: not even before this one is booked."""
@@ -188,12 +254,14 @@ class Caller:
         if self._stopped is not None:
             self._end()
 
-    def _book_cancelled(self, request: LlmRequest, usage: Usage, want: Want, admission: Admission) -> None:
+    def _book_cancelled(self, order: Order) -> None:
         """A call that the end of the run cut off may be charged for: it is in the ledger, and in the budget in full."""
-        sent = _Sent(_NOTHING, CallError(ErrorKind.CANCELLED, "", maybe_charged=True), datetime.now(UTC), 0.0)
+        cut_off = CallError(ErrorKind.CANCELLED, "", maybe_charged=True)
+        sent = Sent(order, _NOTHING, cut_off, datetime.now(UTC), 0.0)
         record = Record(
-            entry=self._entry(request, sent, ErrorKind.CANCELLED, usage.llm_calls + 1, 0.0),
-            settlement=sent.settlement(want, admission, 0.0),
+            entry=self._entry(sent, ErrorKind.CANCELLED, order.usage.llm_calls + 1, 0.0),
+            # A request that may be in an API batch keeps what is reserved for it until somebody fetches its result.
+            settlement=sent.settlement(0.0) if order.want.request is None else None,
         )
         self._last_words.add(asyncio.ensure_future(self._books.save(record)))
 
@@ -262,14 +330,14 @@ class Caller:
             )
         return price or FREE
 
-    def _want(self, payload: Payload, price: Price) -> Want:
+    def _want(self, payload: Payload, price: Price, name: str | None) -> Want:
         """Likely tokens, for the limits per minute; worst cost, for the budgets.
 
         No tokenizer makes more tokens than there are bytes, and no answer is longer than its limit.
         """
         size, most_completion = len(payload.content), payload.completion_limit or _MOST_COMPLETION
         worst = price.cost(size, 0, most_completion)
-        return Want(self._tokens.guess(size, most_completion), math.ceil(worst * NANO))
+        return Want(self._tokens.guess(size, most_completion), math.ceil(worst * NANO), name)
 
     def _count(self, raw: RawAnswer, cost: float) -> None:
         self.stats.llm_calls += 1
@@ -277,7 +345,8 @@ class Caller:
         self.stats.completion_tokens += raw.completion_tokens
         self.stats.cost_usd += cost
 
-    def _entry(self, request: LlmRequest, sent: "_Sent", outcome: str, attempt: int, cost: float) -> LedgerEntry:
+    def _entry(self, sent: Sent, outcome: str, attempt: int, cost: float) -> LedgerEntry:
+        request = sent.order.request
         return LedgerEntry(
             run_id=self._run_id,
             place_id=request.place_id,
@@ -294,44 +363,3 @@ class Caller:
             latency_seconds=sent.seconds,
             started_at=sent.started_at,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A call that was sent, and how it ended."""
-
-    raw: RawAnswer
-    error: CallError | None
-    started_at: datetime
-    seconds: float
-
-    def settlement(self, want: Want, admission: Admission, cost: float) -> Settlement:
-        """What the call took of limits and budgets. One that may have been charged for unseen counts in full."""
-        unseen = self.error is not None and self.error.maybe_charged
-        used = self.raw.prompt_tokens + self.raw.completion_tokens
-        return Settlement(
-            counted_in=admission.counted_in,
-            token_correction=(used - want.tokens) if used else 0,
-            reserved=want.worst_cost,
-            cost=want.worst_cost if unseen else math.ceil(cost * NANO),
-        )
-
-
-class _TokenGuess:
-    """Guesses a call's tokens from its bytes, better with every answer."""
-
-    def __init__(self) -> None:
-        self._prompt_per_byte = 0.35
-        self._completion: float | None = None
-
-    def guess(self, size: int, most_completion: int) -> int:
-        """Tokens that a call of `size` bytes will likely take, answer included."""
-        completion = most_completion if self._completion is None else min(self._completion * 1.5, most_completion)
-        return int(size * self._prompt_per_byte + completion)
-
-    def learn(self, size: int, raw: RawAnswer) -> None:
-        """Compare with what the server counted."""
-        if raw.prompt_tokens:
-            self._prompt_per_byte += 0.1 * (raw.prompt_tokens / size - self._prompt_per_byte)
-            before = self._completion if self._completion is not None else raw.completion_tokens
-            self._completion = before + 0.1 * (raw.completion_tokens - before)

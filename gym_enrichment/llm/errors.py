@@ -31,6 +31,7 @@ class ErrorKind(StrEnum):
     INVALID_ANSWER = "invalid_answer"
     UNPRICED = "unpriced"
     CANCELLED = "cancelled"
+    IN_API_BATCH = "in_api_batch"
 
 
 class Reaction(StrEnum):
@@ -63,6 +64,7 @@ REACTIONS: dict[ErrorKind, Reaction] = {
     ErrorKind.CONTENT_FILTER: Reaction.GYM_FAILS,
     ErrorKind.REFUSAL: Reaction.GYM_FAILS,
     ErrorKind.CANCELLED: Reaction.GYM_FAILS,
+    ErrorKind.IN_API_BATCH: Reaction.GYM_FAILS,
     ErrorKind.QUOTA_EXHAUSTED: Reaction.RUN_STOPS,
     ErrorKind.UNAUTHORIZED: Reaction.RUN_STOPS,
     ErrorKind.FORBIDDEN: Reaction.RUN_STOPS,

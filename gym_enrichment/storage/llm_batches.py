@@ -1,8 +1,9 @@
 """Queries for requests that are in a batch of the provider's: written before anything is sent, gone once booked.
 
-What must not live here: talking to the provider and waiting (llm/batch_transport.py).
+What must not live here: talking to the provider and waiting (llm/batch_api.py).
 """
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Update, delete, insert, select, update
 
 from gym_enrichment.storage.clock import now_seconds
 from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.llm_holds import spend_old_holds
 from gym_enrichment.storage.tables import llm_batch_requests, llm_batches
 from gym_enrichment.storage.upsert import dialect_insert
 
@@ -44,6 +46,23 @@ class Receipt:
 
     submission: str
     custom_id: str
+
+
+def custom_id_of(endpoint: str, content: bytes) -> str:
+    """40 hex characters that name one exact request to one server, in every process."""
+    return hashlib.blake2b(endpoint.encode() + b"\n" + content, digest_size=20).hexdigest()
+
+
+def any_open_request(connection: Connection) -> bool:
+    """Whether any request waits in a batch, or is on its way into one."""
+    return connection.execute(_ANY_REQUEST).first() is not None
+
+
+def find_open_requests(connection: Connection, custom_ids: Sequence[str]) -> dict[str, str]:
+    """Those among `custom_ids` whose results may still come, and the batch of each: its id, or our name of it."""
+    found = _find(connection, custom_ids)
+    oldest = datetime.now(UTC) - KEPT
+    return {custom_id: of.batch_id or of.name for custom_id, of in found.items() if of.created_at > oldest}
 
 
 def claim_requests(database: Database, endpoint: str, name: str, custom_ids: Sequence[str]) -> dict[str, Submission]:
@@ -127,9 +146,13 @@ def forget_requests(connection: Connection, receipts: Collection[Receipt]) -> No
 
 
 def sweep_batches(database: Database, now: datetime) -> int:
-    """Delete submissions whose results are gone at the provider; returns how many."""
+    """Delete submissions whose results are gone at the provider, and what they held of budgets; returns how many."""
     with database.write() as connection:
+        spend_old_holds(connection, now - KEPT)
         return connection.execute(delete(llm_batches).where(llm_batches.c.created_at < now - KEPT)).rowcount
+
+
+_ANY_REQUEST = select(llm_batch_requests.c.custom_id).limit(1)
 
 
 def _find(connection: Connection, custom_ids: Sequence[str]) -> dict[str, Submission]:

@@ -4,9 +4,11 @@ What must not live here: how figures are shown.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from gym_enrichment.storage.llm_admission import find_budgets, month_scope, run_scope
 from gym_enrichment.storage.tables import batch_runs, ledger
 
 _GYM_FIGURES = ("gyms", "enriched", "failed", "skipped", "skipped_budget", "cache_hits")
@@ -40,6 +42,15 @@ def last_run(connection: Connection) -> str | None:
         found = newest or finished
         return str(found[0]) if found else None
     return str(finished[0] if finished[1] >= newest[1] else newest[0])
+
+
+def budget_figures(connection: Connection, run_id: str | None, now: datetime) -> dict[str, dict[str, float]]:
+    """Dollars spent and reserved in the budgets of the month of `now` and of a run, as far as there are any."""
+    scopes = [month_scope(now), *([run_scope(run_id)] if run_id is not None else [])]
+    return {
+        scope: {"spent_usd": spent, "reserved_usd": reserved}
+        for scope, (spent, reserved) in find_budgets(connection, scopes).items()
+    }
 
 
 def variant_figures(connection: Connection) -> dict[str, dict[str, int | float]]:

@@ -309,6 +309,20 @@ budgets = Table(
     CheckConstraint("spent >= 0 AND reserved >= 0", name="nothing_negative"),
 )
 
+budget_holds = Table(
+    "budget_holds",
+    metadata,
+    # The custom_id that the request has, or will have, in a batch.
+    Column("request", String(64), primary_key=True),
+    Column("scope", String(128), primary_key=True),
+    # The gateway that may settle it: the last one that asked the request.
+    Column("holder", String(64), nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("reserved >= 0", name="nothing_negative"),
+    Index(None, "created_at"),
+)
+
 ledger = Table(
     "ledger",
     metadata,

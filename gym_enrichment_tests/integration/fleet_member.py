@@ -1,12 +1,8 @@
-"""One process of a fleet: asks what it is told through a gateway of its own, and says what came of it.
-
-python -m gym_enrichment_tests.integration.fleet_member '{"database": ..., "server": ..., ...}'
-"""
+"""One process of a fleet: asks what it is told through a gateway of its own, and says what came of it."""
 
 import asyncio
-import json
-import sys
 from collections import Counter
+from multiprocessing.connection import Connection
 from typing import Any
 
 from gym_enrichment.llm.gateway import Gateway
@@ -59,12 +55,8 @@ async def ask_all(orders: dict[str, Any]) -> dict[str, int]:
     return dict(ends)
 
 
-def main() -> None:
-    orders = json.loads(sys.argv[1])
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(json.dumps(asyncio.run(ask_all(orders))), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def work(leader: Connection, orders: dict[str, Any]) -> None:
+    """What the process does: says that it is there, waits for the word, and reports."""
+    leader.send("ready")
+    leader.recv()
+    leader.send(asyncio.run(ask_all(orders)))

@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import multiprocessing
 import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from math import inf
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -19,10 +17,11 @@ from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy import delete, func, select, update
 
+from gym_enrichment.domain.amenities import Vocabulary
+from gym_enrichment.domain.findings import Findings
 from gym_enrichment.domain.models import Bundle, BundleReview
 from gym_enrichment.llm.batch_api import BatchTransport
 from gym_enrichment.llm.batch_client import SUBMISSION, BatchClient
-from gym_enrichment.llm.batch_lines import custom_id_of
 from gym_enrichment.llm.chances import SEND_BACK_NOTE
 from gym_enrichment.llm.endpoint import Endpoint, describe_endpoint
 from gym_enrichment.llm.errors import RunStopped
@@ -33,29 +32,33 @@ from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest
 from gym_enrichment.pipeline.bundling import build_bundles
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
 from gym_enrichment.pipeline.enriching.enricher import Enricher, Progress
+from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.prompts import combined as prompt
-from gym_enrichment.prompts.combined import CombinedAnswer
 from gym_enrichment.settings import Settings, load_settings
 from gym_enrichment.storage import llm_batches as rows
 from gym_enrichment.storage.batches import assign_batches
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.llm_admission import Terms, budget_spent
+from gym_enrichment.storage.llm_admission import Terms, find_budgets
+from gym_enrichment.storage.llm_batches import custom_id_of
 from gym_enrichment.storage.tables import ledger, llm_batch_requests, llm_batches, llm_leases
 from gym_enrichment_tests.batch_server import ApiBatch, BatchServer, End, Line, name_of
 from gym_enrichment_tests.llm_server import good_content
+from gym_enrichment_tests.processes import processes
 from gym_enrichment_tests.raw_data import ingest_gyms
+
+JUDGE = Judge(Vocabulary.default())
 
 MODEL = "gpt-4o-mini"
 FULL_COST = 600 * 0.15e-6 + 400 * 0.075e-6 + 100 * 0.60e-6
 GYMS = 10
 
-Result = Answer[CombinedAnswer] | BaseException
+Result = Answer[Findings] | BaseException
 
 
 @dataclass(frozen=True)
 class Question:
     request: LlmRequest
-    check: Callable[[str], CombinedAnswer]
+    check: Callable[[str], Findings]
 
 
 def question(number: int) -> Question:
@@ -69,8 +72,9 @@ def question(number: int) -> Question:
         review_tokens=10,
         revision=1,
     )
-    request = CombinedVariant(Endpoint("test", None, SecretStr("key"), MODEL)).alone(bundle)
-    return Question(request, partial(prompt.check, bundle=bundle))
+    variant = CombinedVariant(Endpoint("test", None, SecretStr("key"), MODEL), JUDGE)
+    request = variant.alone(bundle)
+    return Question(request, JUDGE.check(prompt.parse, bundle))
 
 
 def open_gateway(base_url: str, database: Database, *, most: int = 100, patience: float = 5, **options: Any) -> Gateway:
@@ -163,7 +167,9 @@ def test_results_find_their_gyms_in_any_order_at_half_the_price(server: BatchSer
     assert {row["cached_tokens"] for row in ledger_rows} == {400}
     assert {round(row["cost_usd"], 12) for row in ledger_rows} == {round(FULL_COST / 2, 12)}
     with database.read() as connection:
-        assert budget_spent(connection, "run:run-1") == pytest.approx(GYMS * FULL_COST / 2, rel=1e-4)
+        money, reserved = find_budgets(connection, ["run:run-1"])["run:run-1"]
+    assert money == pytest.approx(GYMS * FULL_COST / 2, rel=1e-4)
+    assert reserved == 0
     assert count(database, llm_batch_requests) == 0
 
 
@@ -341,19 +347,15 @@ def found_id(number: int) -> str:
 
 # --- crashes ----------------------------------------------------------------------------------------------------
 
-# One process imports everything once; each of the processes that are killed is forked from it.
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
 
-
-def ask_and_check(base_url: str, url: str, search_path: str | None) -> None:
+def ask_and_check(base_url: str, url: str, search_path: str | None, options: Mapping[str, Any]) -> None:
     """What a process of its own does."""
-    assert_all_answered(ask(base_url, Database(url, search_path=search_path)))
+    assert_all_answered(ask(base_url, Database(url, search_path=search_path), **options))
 
 
-def start(server: BatchServer, database: Database) -> ForkServerProcess:
-    process = _processes.Process(
-        target=ask_and_check, args=(server.base_url, database.url, database.search_path), daemon=True
+def start(server: BatchServer, database: Database, **options: Any) -> ForkServerProcess:
+    process = processes.Process(
+        target=ask_and_check, args=(server.base_url, database.url, database.search_path, options), daemon=True
     )
     process.start()
     return process

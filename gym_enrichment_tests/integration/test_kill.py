@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from gym_enrichment.storage import tables
 from gym_enrichment.storage.engine import Database
@@ -94,6 +94,12 @@ def count(database: Database, table: Any, *where: Any) -> int:
         return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
 
 
+def half_a_minute_later(database: Database) -> None:
+    """The leases of the killed process end: else its successor would wait for them as long as they last."""
+    with database.write() as connection:
+        connection.execute(update(tables.llm_leases).values(expires_at=0.0))
+
+
 def assert_no_batch_is_half_saved(database: Database) -> None:
     """Every batch has all of its gyms' enrichments or none, and the directory says the same."""
     per_batch = select(tables.enrichments.c.batch_id, func.count()).group_by(tables.enrichments.c.batch_id)
@@ -151,6 +157,7 @@ def test_after_kill_9_in_the_middle_the_next_run_pays_only_for_what_was_in_fligh
     assert_no_batch_is_half_saved(database)
     known = count(database, tables.llm_cache)
     assert known == count(database, tables.ledger)
+    half_a_minute_later(database)
 
     report = command.run()
 

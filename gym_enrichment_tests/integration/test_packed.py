@@ -17,7 +17,7 @@ from gym_enrichment.storage.directory import find_published, publish
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import write_enriched_batch
 from gym_enrichment_tests.integration.test_enriching import Job
-from gym_enrichment_tests.integration.test_kill import Command
+from gym_enrichment_tests.integration.test_kill import Command, half_a_minute_later
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good, good_packed, packed_content, packed_entries
 from gym_enrichment_tests.raw_data import ingest_gyms
 
@@ -315,6 +315,7 @@ def test_after_kill_9_only_the_calls_in_flight_are_asked_again(database: Databas
         in_flight = sum(len(ask.gyms) for ask in server.asks[-IN_FLIGHT:])
         assert asked - in_flight <= known
 
+        half_a_minute_later(database)
         report = command.run()
 
         assert report["failed"] == 0

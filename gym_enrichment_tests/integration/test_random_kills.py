@@ -1,29 +1,29 @@
 """Killed at random instants, again and again, until it is done: nothing is lost, nothing is paid for twice.
 
-GYM_TEST_KILLS (default 25) is how often, on each database.
+GYM_TEST_KILLS (default 12) is how often, on each database.
 """
 
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 
 from gym_enrichment.pipeline.bundling import build_bundles
 from gym_enrichment.storage import tables
 from gym_enrichment.storage.batches import assign_batches
 from gym_enrichment.storage.bundles import write_bundles
 from gym_enrichment.storage.engine import Database
+from gym_enrichment_tests.integration.kill_child import run
+from gym_enrichment_tests.integration.test_kill import half_a_minute_later
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good_content
+from gym_enrichment_tests.processes import processes
 from gym_enrichment_tests.raw_data import ingest_gyms
 
 GYMS, BATCH_SIZE, IN_FLIGHT = 60, 20, 5
-KILLS = int(os.environ.get("GYM_TEST_KILLS", "25"))
-_COMMAND = [sys.executable, "-m", "gym_enrichment_tests.integration.kill_child"]
+KILLS = int(os.environ.get("GYM_TEST_KILLS", "12"))
 _LONGEST_RUN = 30.0
 
 
@@ -40,21 +40,13 @@ def environment(database: Database, server: LlmServer, folder: Path) -> dict[str
     url = database.url
     if database.search_path is not None:
         url += f"?options=-csearch_path%3D{database.search_path}"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GYM_", "OPENAI_", "DAGSTER_"))}
-    return kept | {
+    return {
         "GYM_HOME": str(folder / "home"),
         "GYM_DATABASE_URL": url,
         "GYM_LLM_CONCURRENCY": str(IN_FLIGHT),
         "OPENAI_API_KEY": "test",
         "OPENAI_BASE_URL": server.base_url,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-
-
-def half_a_minute_later(database: Database) -> None:
-    """The leases of the killed process end: else its successor would wait for them as long as they last."""
-    with database.write() as connection:
-        connection.execute(update(tables.llm_leases).values(expires_at=0.0))
 
 
 def assert_consistent(database: Database) -> None:
@@ -106,34 +98,26 @@ def forget_everything(database: Database) -> None:
             connection.execute(delete(table))
 
 
-def ends_by_itself(variables: dict[str, str], server: LlmServer, dice: random.Random, asked: int) -> bool:
+def ends_by_itself(variables: dict[str, str], server: LlmServer, dice: random.Random, log: Path) -> bool:
     """Start the program and kill it after a random number of further requests and milliseconds."""
+    asked = len(server.asks)
     wanted = asked + dice.randint(0, 12)
-    process = subprocess.Popen(_COMMAND, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = processes.Process(target=run, args=(variables, str(log)), daemon=True)
+    process.start()
     # Most of its life a program starts; what matters begins with its first request.
     try:
         if wanted > asked:
             for _ in range(round(_LONGEST_RUN * 1000)):
-                if len(server.asks) >= wanted or process.poll() is not None:
+                if len(server.asks) >= wanted or process.exitcode is not None:
                     break
-                with_patience(process, 0.001)
-        with_patience(process, dice.uniform(0.0, 0.02 if wanted > asked else 1.0))
-        ended = process.poll() is not None
-        process.kill()
-        said, _ = process.communicate(timeout=_LONGEST_RUN)
+                process.join(0.001)
+        process.join(dice.uniform(0.0, 0.02 if wanted > asked else 1.0))
+        ended = process.exitcode is not None
     finally:
         process.kill()
-        process.wait()
-    assert process.returncode in {0, -9}, said
+        process.join()
+    assert process.exitcode in {0, -9}, log.read_text()
     return ended
-
-
-def with_patience(process: "subprocess.Popen[str]", seconds: float) -> None:
-    """Wait, but not for a process that has ended."""
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return
 
 
 def test_killed_at_random_instants_it_loses_nothing_and_pays_for_nothing_twice(
@@ -149,7 +133,7 @@ def test_killed_at_random_instants_it_loses_nothing_and_pays_for_nothing_twice(
         server.asks.clear()
         forget_everything(database)
         kills_of_round = 0
-        while not ends_by_itself(variables, server, dice, len(server.asks)):
+        while not ends_by_itself(variables, server, dice, tmp_path / "log"):
             kills_of_round += 1
             half_a_minute_later(database)
             assert_consistent(database)

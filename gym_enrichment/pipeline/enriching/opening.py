@@ -13,7 +13,7 @@ from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.pricing import price_from_settings
 from gym_enrichment.settings import LlmMode, Settings
-from gym_enrichment.storage.llm_admission import Terms
+from gym_enrichment.storage.llm_admission import Terms, month_scope, run_scope
 
 _LOOKS_IN_PATIENCE = 10
 """A Batch API that fails is given up after GYM_LLM_PATIENCE or so many looks, whichever is longer."""
@@ -81,8 +81,8 @@ def _terms(settings: Settings, endpoint: Endpoint, run_id: str) -> Terms:
     """Budgets always; the limits per minute only for calls that are answered at once: batches have a queue instead."""
     sync = settings.llm_mode is LlmMode.SYNC
     budgets = {
-        f"run:{run_id}": settings.budget_usd,
-        f"month:{datetime.now(UTC):%Y-%m}": settings.monthly_budget_usd,
+        run_scope(run_id): settings.budget_usd,
+        month_scope(datetime.now(UTC)): settings.monthly_budget_usd,
     }
     return Terms(
         endpoint=f"{endpoint.identity} {endpoint.model}",
