@@ -91,7 +91,12 @@ def _clause_start(folded: str, first: int, last: int) -> int:
 
 
 def _either(cues: Iterable[str]) -> str:
-    return "|".join(part for cue in cues for part in _unfold(cue)).replace(" ", _GAP)
+    """The cues as one alternation, those of one first letter together: most places then cost one look a letter."""
+    by_letter: dict[str, list[str]] = {}
+    for part in (part for cue in cues for part in _unfold(cue)):
+        letter = part[0] if part[0].isalpha() and part[1:2] not in tuple("?*+{") else ""
+        by_letter.setdefault(letter, []).append(part[len(letter) :])
+    return "|".join(f"{letter}(?:{'|'.join(rests)})" for letter, rests in by_letter.items()).replace(" ", _GAP)
 
 
 def _unfold(cue: str) -> list[str]:

@@ -1,4 +1,5 @@
-"""The words by which a review that steers a model is known. Data and its compilation; the reading is in `instructions`.
+# ruff: noqa: E501 - words, as many on a line as go together
+"""The words by which a review that steers a model is known. Data and its compilation: reading is for instructions.py.
 
 ORDERS run on plain text: folded words with one space between them, `|` where a sentence or clause ends (and at the
 start), `,` for a lighter break, `!` and `^` where an imperative is likely and where it can stand ("please", "you must",
@@ -9,7 +10,8 @@ either place, `§` the former, a space also passes breaks, `~5 ` is up to five w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from gym_enrichment.domain.instruction_frames import Rule
 
 STRICT = frozenset(
     "| please pls plz kindly always veuillez svp stp toujours siempre bitte immer رجاء يرجي دائما".split()
@@ -30,18 +32,6 @@ ADVERBS = frozenset(
 """Words that may stand between such a place and its imperative."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Patterns, and substrings of which a text holds one if a pattern can match (they save its time)."""
-
-    hints: tuple[str, ...]
-    patterns: tuple[re.Pattern[str], ...]
-
-    def found(self, text: str) -> bool:
-        """Whether the text breaks the rule."""
-        return any(map(text.__contains__, self.hints)) and any(pattern.search(text) for pattern in self.patterns)
-
-
 def _order(hints: str, *patterns: str) -> Rule:
     """A rule of ORDERS; `hints` are separated by commas."""
     return Rule(tuple(hints.split(",")), tuple(map(_compiled, patterns)))
@@ -59,67 +49,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     )
     return re.compile(lead + re.sub(r"~(\d+) \(\?:\[\|,\^!\] \)\*", r"(?:[^ |]+ ){0,\1}?", pattern))
 
-
-def _frame(hints: str, *patterns: str) -> Rule:
-    """A rule on the text itself; `hints` are separated by white space."""
-    one = "|".join(f"(?:{pattern})" for pattern in patterns)
-    return Rule(tuple(hints.split()), (re.compile(one.replace(r"\s*", r"\s{0,4}")),))  # bounded: linear
-
-
-# ---- frames: what belongs to a conversation, a page or a program, not to a review
-_ROLES = (
-    r"(?:system|assistant|developer|user|human|systeme|assistante?|utilisateur|developpeur|sistema|asistente|usuario"
-    r"|desarrollador|entwickler|benutzer|النظام|نظام|المساعد|المطور|المستخدم|система|ассистент)"
-)
-_TAG_NAMES = (
-    r"(?:system|sys|assistant|user|developer|human|instructions?|prompt|context|reviews?|avis|resenas?|data|gyms?|facts?"
-    r"|input|output|documents?|messages?|tools?|tool_\w+|function\w*|json|answer|response|thinking|admin|root|begin|end|eof"
-    r"|inst|script|iframe|img|svg|object|embed|style|link|meta|form|body|html|xml|important|override|task|quote|text|item"
-    r"|entry|description|amenities)"
-)
-_FIELDS = r"(?:description|amenit(?:y|ies)|women_?hours\w*|hours_?french|equipements?|name|content|role|reviews?)"
-FRAMES = (
-    _frame(
-        "women hours french json ``` role",
-        r"has[_-]?women|women[_-]hours|womenhours|women[_-]hours[_-]reviews|hours[_-]french|hoursfrench|french[_-]hours",
-        r"```",
-        rf"\brole[\"']?\s*[:=]\s*[\"']?{_ROLES}",
-    ),
-    _frame(
-        "< [ ## --- === {{ <<",
-        rf"<\s*[/!]?\s*{_TAG_NAMES}\b[^<>]{{0,200}}>|<\s*/\s*{_TAG_NAMES}\b|<(?:script|iframe|img|svg|object|embed)\b",
-        r"<\|[^|<>]{1,60}\|>|<<\s*/?\s*\w+\s*>>|<!--|<!\[cdata|\]\]>",
-        rf"\[\s*/?\s*(?:inst|system|sys|assistant|user|developer|reviews?|end|begin|prompt|instructions?)\b[^\]]{{0,40}}\]",
-        rf"\{{\{{\s*[/#]?\s*{_TAG_NAMES}\b",
-        r"(?<!#)#{2,}+\s*(?:\w+\s+){0,2}?(?:instructions?|system|assistant|response|task|prompt|consignes?|instrucciones|output|end)\b",
-        r"(?<![-=*])[-=*]{3,}+\s*(?:begin|end|fin|system|debut|inicio|start|new|stop|نهايه|ende)\b",
-    ),
-    _frame(
-        '" “ { }',
-        rf"[{{,\[]\s*[\"'“”]\s*{_FIELDS}\s*[\"'“”]?\s*[:=]|[\"“”]\s*{_FIELDS}\s*[\"“”]\s*[:=]",
-        r"[\"”]\s*\}\s*[\]},]|[\"”]\s*\]\s*\}|\}\s*,\s*[\"“{]|[\"”]\s*:\s*[\[{]|\{\s*[\"“][^\"“”{}]{1,40}[\"”]\s*:",
-    ),
-    _frame(
-        ": =",
-        rf"(?:^|[\n>\]}}.!?*#|])[\s*_\-]{{0,8}}{_ROLES}\s*(?:\([^()\n]{{0,30}}\)\s*)?(?:\bprompt\s*)?[*_]{{0,4}}\s*[:=](?!\d)",
-        r"[:=]\s*[\"']?(?:true|false)\b",
-        r"\b(?:description|amenities)\s*(?:=|:=)\s*[\"'\[“]",
-    ),
-    _frame(
-        "http www. ](",
-        r"\]\(\s*(?:https?:|www\.|javascript|data:)|!\[[^\]\n]{0,100}\]\(",
-        r"\b(?:include|insert|append|publish|paste|ajoutez?|mets|mettez|inclu[st]|incluez|inser\w+|publiez?|recopiez?|incluye"
-        r"|anade|agrega|pon|publica|inserta|fuge|اضف|ضع|انشر|ادرج)\b[^.\n]{0,60}(?:https?:|www\.)",
-        r"\b(?:fetch|curl|wget|download|execute|load|call|telecharge|descarga|ejecuta)\b[^.\n]{0,30}https?:",
-        r"(?:https?://|www\.)\S+[^.\n]{0,60}\b(?:in|into|dans|en|في)\b[^.\n]{0,20}\b(?:description|answer|output|reponse"
-        r"|respuesta|descripcion|الوصف)",
-    ),
-    _frame(
-        "display font-size javascript: onerror onload onclick onmouse <? alert eval document. table select -rf os.s __import subprocess",
-        r"display\s*:\s*none|font-size\s*:\s*0\b|javascript:|\bon(?:error|load|click|mouseover)\s*=|<\?php|\balert\s*\(|\beval\s*\(|document\.(?:cookie|location|write)",
-        r"\bdrop\s+table\b|\bunion\s+select\b|\bselect\s+\*\s+from\b|\brm\s+-rf\b|\bos\.system\b|__import__|\bsubprocess\.",
-    ),
-)
 
 # ---- orders, in any language
 _DROP = (
@@ -269,7 +198,7 @@ ORDERS = (
         r"|false|vrai|faux|verdadero|falso|wahr|falsch|صحيح) [|,]",
         r"@(?:set|mets|mettez|mettre|pon) (?:the |la |le |el )?(?:value |valeur |valor )?(?:true|false|vrai|verdadero) (?:for|in|to|on"
         r"|pour|dans|a|sur|en|para|[|,])",
-        rf"@(?:set|mark|mets|mettez|regle) (?:the )?(?:wom[ae]n|ladies|female|femmes?)\b ~4 (?:to|as|a|sur) (?:yes|oui|1)\b",
+        r"@(?:set|mark|mets|mettez|regle) (?:the )?(?:wom[ae]n|ladies|female|femmes?)\b ~4 (?:to|as|a|sur) (?:yes|oui|1)\b",
         r"\b(?:set|mets|mettez|pon|setze|اجعل|ضع) ~6 (?:to|equals?|a|en|auf|الي) (?:true|false|vrai|verdadero|wahr|صحيح)\b",
     ),
     _order(
@@ -325,7 +254,7 @@ ORDERS = (
         r"§(?:escrib[ea]|responde|responda|contesta|conteste|di|diga|declara|afirma"
         r"|menciona|anade|indica) que\b",
         r"§(?:schreibe?n?|antworte?n?|behaupte?n?|sage?|erwahne?n?) (?:sie )?(?:, )?dass\b",
-        rf"@(?:و|ف)?(?:اكتب|قل|اذكر|اجب|قولوا|اكتبوا|زعم|جاوب|صرح) (?:ب)?(?:ان|انه|انها|بان|بانه|بانها)\b",
+        r"@(?:و|ف)?(?:اكتب|قل|اذكر|اجب|قولوا|اكتبوا|زعم|جاوب|صرح) (?:ب)?(?:ان|انه|انها|بان|بانه|بانها)\b",
         rf"@{_WRITE_DARJA} (?:belli|bli|beli|billi|bili)\b",
         r"@(?:respond|reply|answer|output|return|print|repond(?:s|ez|re)|ecri(?:s|vez)|renvoi\w+|responde|contesta|escribe|devuelve|antworte?n?"
         r"|schreibe?|gib|اجب|اكتب|رد|جاوب) (?:only|exclusively|just|exactly|uniquement|seulement|juste|exclusivement|solo|solamente"
@@ -390,34 +319,15 @@ ORDERS = (
     ),
 )
 
-# ---- the commonest attack in scripts that need no spaces or few words
-OTHER_SCRIPTS = re.compile(
-    r"(?:忽略|无视|無視|忘记|忘掉|不要理会).{0,14}(?:指令|指示|说明|提示|要求|规则|內容|内容)|系统(?:提示|消息)|(?:指示|命令)を?無視"
-    r"|(?:[иі]гнор\w+|забудь\w*|не учитывай\w*)(?: \S+){0,3} (?:[иі]нструкц\w+|указани\w+|правил\w*|команд\w*|сообщени\w+)"
-    r"|системн\w+ (?:сообщени\w+|подсказк\w+|промпт\w*)|напиши(?:те)? в описани\w+|(?:이전|위의).{0,10}(?:지시|명령|지침).{0,10}무시"
-    r"|התעלם.{0,16}הוראות|निर्देश\S* .{0,12}अनदेखा|دستور\S* .{0,20}نادیده|نادیده بگیر"
-)
 # ---- an order whose words have lost their spaces
 SQUEEZED = Rule(
-    (
-        "snoi",
-        "sengis",
-        "instruc",
-        "consigne",
-        "prompt",
-        "anweis",
-        "تعليمات",
-        "women",
-        "descrip",
-        "ameni",
-        "equip",
-        "totrue",
-    ),
+    tuple("snoi sengis instruc consigne prompt anweis تعليمات women descrip ameni equip totrue".split()),
     (
         re.compile(
             r"snoitcurtsni|sengisnoc|senoiccurtsni|"  # and backwards
             r"(?:ignor|disregard|forget|oubli|olvid|تجاهل|vergiss)\w{0,40}(?:instruc|consigne|prompt|anweisung|تعليمات)"
-            r"|(?:set|write|add|put|ajout|ecri|mets|escrib|anad|pon)\w{2,60}(?:haswomen|womenhours|description|amenities|equipements|descripcion|totrue)"
+            r"|(?:set|write|add|put|ajout|ecri|mets|escrib|anad|pon)\w{2,60}"
+            r"(?:haswomen|womenhours|description|amenities|equipements|descripcion|totrue)"
         ),
     ),
 )

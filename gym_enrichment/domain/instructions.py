@@ -1,7 +1,7 @@
 """Does a review try to steer the model that reads it, instead of describing the gym?
 
-Reading of text only: which words give an order away stands in `instruction_words.py`. Nothing about models, prompts,
-or what becomes of such a review.
+Reading of text only: what gives an order away stands in instruction_words.py and instruction_frames.py. Nothing about
+models, prompts, or what becomes of such a review.
 """
 
 from __future__ import annotations
@@ -16,17 +16,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from gym_enrichment.domain.folding import MARK, fold
-from gym_enrichment.domain.instruction_words import (
-    ADVERBS,
-    FRAMES,
-    LOOSE,
-    LOOSE_PAIRS,
-    ORDERS,
-    OTHER_SCRIPTS,
-    SQUEEZED,
-    STRICT,
-    STRICT_PAIRS,
-)
+from gym_enrichment.domain.instruction_frames import FRAMES, OTHER_SCRIPTS
+from gym_enrichment.domain.instruction_words import ADVERBS, LOOSE, LOOSE_PAIRS, ORDERS, SQUEEZED, STRICT, STRICT_PAIRS
 
 _LONGEST = 60_000  # characters of a review that are read
 _INVISIBLE = re.compile(
