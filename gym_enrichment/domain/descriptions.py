@@ -12,7 +12,7 @@ from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.answer_rules import broken_description_rules, split_sentences
 from gym_enrichment.domain.composing import composed_description
 from gym_enrichment.domain.folding import fold
-from gym_enrichment.domain.grounding import Mentions
+from gym_enrichment.domain.grounding import WOMEN_SPACE, Mentions
 from gym_enrichment.domain.hours import HoursError, Week, parse_hours, times_in, times_stated
 from gym_enrichment.domain.hours.week import WHOLE_DAY
 from gym_enrichment.domain.models import WomenOnly
@@ -55,7 +55,8 @@ _NO_NAME = frozenset(
     "les des une cette ces ses leur leurs elle elles ils pour par dans sur avec sans sous chez son mais aussi selon"
     " outre parmi enfin tout tous toute toutes plusieurs certains certaines situe situee ouvert ouverte ferme fermee"
     " equipe equipee the you all your for and very much team guys every everyone everybody los las para por todo"
-    " todos".split()
+    " todos il on y cet installee salle club espace centre complexe etablissement avis clients cours equipements ainsi"
+    " est".split()
 )
 # Who stands after one of these in a review, or in the description itself, is a person.
 _PERSON = (
@@ -91,6 +92,10 @@ class Described:
         """The gym's name."""
         return str(self.facts.get("name") or "")
 
+    def prepare(self) -> None:
+        """Read the reviews now, so that judging a description takes less time when it comes."""
+        _ = self._times, self._week
+
     def broken_rules(self, description: str) -> list[str]:
         """Why `description` cannot be published as it is, as sentences for the LLM that quote no review."""
         return list(
@@ -113,7 +118,7 @@ class Described:
 
     def _composed(self) -> str:
         shown = sorted(
-            (concept for concept in self.mentions.affirming if self.mentions.supporting(concept)),
+            (c for c in self.mentions.affirming if self.mentions.supporting(c) and c != WOMEN_SPACE),
             key=lambda concept: -len(self.mentions.supporting(concept)),
         )
         amenities = [self.vocabulary.get(concept) for concept in shown[:10]]
@@ -194,8 +199,10 @@ class Described:
         return any(days[_DAYS.index(found["day"])] != () for found in _CLOSED_ON.finditer(folded))
 
     def _names_a_person(self, bare: str, folded: str) -> bool:
-        capitalised = {fold(word) for word in _CAPITALISED.findall(bare)}
-        called = {found["name"] for found in _AFTER_TITLE.finditer(folded)} - self._own_words - _NO_NAME
+        capitalised = {fold(word) for word in _CAPITALISED.findall(bare)} - _NO_NAME - self._own_words
+        if not capitalised:
+            return False
+        called = {found["name"] for found in _AFTER_TITLE.finditer(folded)}
         return any(
             word in self._persons or (word in called and not self.vocabulary.mentions(word)) for word in capitalised
         )
@@ -204,7 +211,7 @@ class Described:
         for mention in self.vocabulary.mentions(bare):
             amenity = self.vocabulary.get(mention.amenity_id)
             shown = bool(self.mentions.supporting(amenity.id)) or self._named(amenity.id)
-            shown = shown or (amenity.id == "espace-femmes" and self.women == "yes")
+            shown = shown or (amenity.id == WOMEN_SPACE and self.women == "yes")
             shown = shown or (amenity.id == _ALWAYS_OPEN and self._week is not None and WHOLE_DAY in self._week.days)
             denied = bool(self.mentions.denying.get(amenity.id))
             if mention.affirmed and not shown and (denied or not amenity.usual):

@@ -24,6 +24,8 @@ Status = Literal["verified", "repaired", "unverified"]
 """A cited review shows it; other reviews than those cited show it; none does."""
 
 MOST_CITED = 5
+WOMEN_SPACE = "espace-femmes"
+"""The concept that only the verdict on women-only hours and spaces may show."""
 _STEM = 5
 """Letters that two forms of one word share ("escalade", "escalader")."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -102,6 +104,10 @@ class Mentions:
             for amenity_id, affirmed in stands.items():
                 (self.affirming if affirmed else self.denying).setdefault(amenity_id, []).append(number)
 
+    def forget(self, amenity_id: str) -> None:
+        """No review is to show this concept."""
+        self.affirming.pop(amenity_id, None)
+
     def supporting(self, amenity_id: str) -> list[int]:
         """The reviews that affirm a concept; none if as many deny it."""
         affirming = self.affirming.get(amenity_id, [])
@@ -126,10 +132,10 @@ def ground_amenities(
     cited: dict[str, list[int]] = {}
     proposals: dict[str, Proposal] = {}
     for claim in claims:
-        concept = vocabulary.resolve(claim.name)
-        if concept is not None:
-            cited.setdefault(concept.id, []).extend(claim.reviews)
-        elif not _JUDGEMENT.search(fold(claim.name)) and not names_a_price(claim.name):
+        concepts = _concepts(claim.name, vocabulary)
+        for amenity_id in concepts or ():
+            cited.setdefault(amenity_id, []).extend(claim.reviews)
+        if concepts is None and not _JUDGEMENT.search(fold(claim.name)) and not names_a_price(claim.name):
             proposals.setdefault(fold(claim.name).strip(), _proposal(claim, reviews))
     found = [_grounded(amenity_id, numbers, mentions, vocabulary) for amenity_id, numbers in cited.items()]
     support = {amenity.id: len(mentions.supporting(amenity.id)) for amenity in found}
@@ -138,17 +144,21 @@ def ground_amenities(
     return GroundedAmenities(tuple(found), tuple(proposals.values()))
 
 
+def women_statements(reviews: Mapping[int, str]) -> dict[int, Sequence[WomenStatement]]:
+    """What each review states of hours or a space for women; those that state nothing are left out."""
+    return {number: found for number, text in reviews.items() if (found := women_only_statements(text))}
+
+
 def ground_women(
-    claimed: bool | None, cited: Sequence[int], reviews: Mapping[int, str], gym_name: str
+    claimed: bool | None, cited: Sequence[int], statements: Mapping[int, Sequence[WomenStatement]], gym_name: str
 ) -> GroundedWomen:
-    """The verdict that the reviews and the gym's name show.
+    """The verdict that the statements of the reviews, and the gym's name, show.
 
     The rules of women.py decide, since what they find they can show: a claimed yes stands (`verified`) if a cited
     review or the name says so and the voices on the whole do not deny it; a yes that the LLM missed or cited badly
     is `repaired`. A yes that nothing shows is `unverified`, and nobody knows. Of a no, the reviews that deny it are
     the evidence; a no, or no answer, of which nothing is said means that nobody knows.
     """
-    statements = {number: found for number, text in reviews.items() if (found := women_only_statements(text))}
     verdict = women_only_verdict(statements.values(), gym_name)
     saying = _saying(verdict, statements, gym_name)
     if verdict == "yes":
@@ -159,6 +169,15 @@ def ground_women(
     if claimed is True:
         return GroundedWomen("unknown", "unverified", ())
     return GroundedWomen(verdict, "verified", tuple(saying[:MOST_CITED]))
+
+
+def _concepts(name: str, vocabulary: Vocabulary) -> list[str] | None:
+    """The concepts that a claim names ("Sauna et hammam": two), none of a denial; None if none that is known."""
+    concept = vocabulary.resolve(name)
+    if concept is not None:
+        return [concept.id]
+    mentions = vocabulary.mentions(name)
+    return [mention.amenity_id for mention in mentions if mention.affirmed] if mentions else None
 
 
 def _saying(verdict: WomenOnly, statements: Mapping[int, Sequence[WomenStatement]], gym_name: str) -> list[int]:

@@ -8,6 +8,7 @@ import asyncio
 import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -18,7 +19,36 @@ Emit = Callable[[Item], Awaitable[None]]
 _MOST_WAITING = 8
 """Results that may wait for the consumer before the work is slowed down: memory stays flat."""
 _ROOM_SECONDS = 0.05
+_UNTIL_IDLE_SECONDS = 0.03
 _END = object()
+
+
+class IdleWork:
+    """Small pieces of work for the moments in which the event loop has nothing else to do: one a round, in order."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    def add(self, work: Callable[[], None]) -> None:
+        """Do `work` soon, unless this ends before; it must not raise."""
+        self._waiting.append(work)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work_off())
+
+    def close(self) -> None:
+        """Forget what is left."""
+        self._waiting.clear()
+
+    async def _work_off(self) -> None:
+        # Work comes when calls begin: let them be on their way first.
+        await asyncio.sleep(_UNTIL_IDLE_SECONDS)
+        while self._waiting:
+            # Whatever is ready, an answer above all, comes before the next piece.
+            await asyncio.sleep(0)
+            if self._waiting:
+                self._waiting.popleft()()
+        self._worker = None
 
 
 def iterate_in_background(

@@ -10,6 +10,7 @@ from gym_enrichment.domain.models import Bundle, Enrichment
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.requests import LlmRequest, Usage
+from gym_enrichment.pipeline.background import IdleWork
 from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.pipeline.enriching.variant import Enrich, enrichment_from
 from gym_enrichment.prompts import combined as prompt
@@ -60,11 +61,13 @@ class CombinedVariant:
         return self.alone(replace(bundle, reviews=bundle.reviews[: len(bundle.reviews) // 2]))
 
     @asynccontextmanager
-    async def asking(self, gateway: Gateway) -> AsyncIterator[Enrich]:
+    async def asking(self, gateway: Gateway, idle: IdleWork) -> AsyncIterator[Enrich]:
         """Ask about one gym at a time."""
-        yield partial(self._enrich, gateway)
+        yield partial(self._enrich, gateway, idle)
 
-    async def _enrich(self, gateway: Gateway, bundle: Bundle) -> tuple[Enrichment, Usage]:
+    async def _enrich(self, gateway: Gateway, idle: IdleWork, bundle: Bundle) -> tuple[Enrichment, Usage]:
         request = self.alone(bundle)
-        answer = await gateway.ask(request, self.judge.check(prompt.parse, bundle))
+        check = self.judge.check(prompt.parse, bundle)
+        idle.add(check.prepare)
+        answer = await gateway.ask(request, check)
         return enrichment_from(answer, bundle, request, self), answer.usage

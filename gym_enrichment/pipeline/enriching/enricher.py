@@ -13,7 +13,7 @@ from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymF
 from gym_enrichment.llm.caller import GatewayStats
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.requests import AskFailed, BudgetReached, Usage
-from gym_enrichment.pipeline.background import Emit, iterate_in_background
+from gym_enrichment.pipeline.background import Emit, IdleWork, iterate_in_background
 from gym_enrichment.pipeline.enriching.opening import open_gateway
 from gym_enrichment.pipeline.enriching.variant import Enrich, Variant
 from gym_enrichment.pipeline.enriching.variants import variant_of
@@ -94,8 +94,9 @@ class _Run:
         gateway = opened.gateway
         self.progress.stats, self.progress.waiting = gateway.stats, opened.waiting
         window = asyncio.Semaphore(opened.gyms_at_once)
+        idle = IdleWork()
         try:
-            async with variant.asking(gateway) as enrich, asyncio.TaskGroup() as gyms:
+            async with variant.asking(gateway, idle) as enrich, asyncio.TaskGroup() as gyms:
                 while (item := await asyncio.to_thread(next, self._batches, None)) is not None:
                     batch = _OpenBatch(item[0], self._run_id, variant.name, len(item[1]))
                     if not item[1]:
@@ -107,6 +108,7 @@ class _Run:
             # One error ended the run; its siblings are the tasks it took along.
             raise _first(group) from group
         finally:
+            idle.close()
             await gateway.close()
 
     async def _gym(

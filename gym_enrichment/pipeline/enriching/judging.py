@@ -3,9 +3,9 @@
 What must not live here: the rules themselves (domain/).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.answer_rules import (
@@ -17,13 +17,22 @@ from gym_enrichment.domain.answer_rules import (
 )
 from gym_enrichment.domain.descriptions import Described
 from gym_enrichment.domain.findings import Findings
-from gym_enrichment.domain.grounding import AmenityClaim, Mentions, Status, ground_amenities, ground_women
+from gym_enrichment.domain.grounding import (
+    WOMEN_SPACE,
+    AmenityClaim,
+    Mentions,
+    Status,
+    ground_amenities,
+    ground_women,
+    women_statements,
+)
 from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.hours import StatedHours, stated_hours, translated_hours
-from gym_enrichment.domain.models import Bundle
+from gym_enrichment.domain.models import Bundle, WomenOnly
+from gym_enrichment.domain.women import WomenStatement, women_only_verdict
 from gym_enrichment.prompts.combined import CombinedAnswer
 
-VERSION = 1
+VERSION = 2
 """Changes when the same answer would be judged differently, so that `run` judges it again: from the cache, for free."""
 
 
@@ -45,46 +54,79 @@ class Judge:
         concepts = [[amenity.id, amenity.label, list(amenity.synonyms)] for amenity in self.vocabulary.amenities]
         return content_hash([VERSION, self.publish_unverified, concepts])
 
-    def check(self, parse: Callable[[str], CombinedAnswer], bundle: Bundle) -> Callable[[str], Findings]:
+    def check(self, parse: Callable[[str], CombinedAnswer], bundle: Bundle) -> "Check":
         """What the gateway is to make of the text of an answer about `bundle`."""
-        return partial(self._judge, parse, bundle)
+        return Check(self.vocabulary, parse, bundle)
 
-    def _judge(self, parse: Callable[[str], CombinedAnswer], bundle: Bundle, text: str) -> Findings:
+
+class Check:
+    """Judges answers about one gym. `prepare` does what needs no answer, while one is waited for."""
+
+    def __init__(self, vocabulary: Vocabulary, parse: Callable[[str], CombinedAnswer], bundle: Bundle) -> None:
+        self._vocabulary = vocabulary
+        self._parse = parse
+        self._bundle = bundle
+        self._name = str(bundle.gym.get("name") or "")
+
+    def prepare(self) -> None:
+        """Read the reviews."""
+        self._described.prepare()
+
+    def __call__(self, text: str) -> Findings:
         """The findings of an answer.
 
         Raises:
             AnswerRejected: it breaks rules; names all of them. If it only claims too much, what is left without that
                 is `usable`.
         """
-        answer = parse(text)
-        hard = self._hard_reasons(answer, bundle)
-        reviews = {number: review.text for number, review in enumerate(bundle.reviews, start=1)}
-        name = str(bundle.gym.get("name") or "")
+        answer = self._parse(text)
+        hard = _hard_reasons(answer, self._name)
         claims = [AmenityClaim(claim.name, claim.reviews) for claim in answer.amenities]
-        mentions = Mentions(reviews, self.vocabulary)
-        amenities = ground_amenities(claims, reviews, mentions, self.vocabulary)
-        women = ground_women(answer.has_women_hours, answer.women_hours_reviews, reviews, name)
-        described = Described(bundle.gym, reviews, mentions, women.verdict, self.vocabulary)
-        soft = described.broken_rules(answer.description)
+        amenities = ground_amenities(claims, self._reviews, self._mentions, self._vocabulary)
+        women = ground_women(answer.has_women_hours, answer.women_hours_reviews, self._statements, self._name)
+        soft = self._described.broken_rules(answer.description)
         unshown = broken_women_rules(answer.has_women_hours is True, women.reviews)
         if not (hard or soft or unshown):
-            return Findings(answer.description, "verified", amenities, women, _hours(answer, bundle))
+            return Findings(answer.description, "verified", amenities, women, _hours(answer, self._bundle))
         usable = None
         if not hard:
-            mended = described.repaired(answer.description) if soft else answer.description
+            mended = self._described.repaired(answer.description) if soft else answer.description
             status: Status = "repaired" if soft else "verified"
-            usable = mended and Findings(mended, status, amenities, women, _hours(answer, bundle))
+            usable = mended and Findings(mended, status, amenities, women, _hours(answer, self._bundle))
         raise AnswerRejected([*hard, *soft, *unshown], usable=usable)
 
-    @staticmethod
-    def _hard_reasons(answer: CombinedAnswer, bundle: Bundle) -> list[str]:
-        """What nothing but another answer can mend."""
-        names = [claim.name for claim in answer.amenities]
-        return [
-            *broken_character_rules([answer.description, answer.hours_french or "", *names]),
-            *broken_description_rules(answer.description, str(bundle.gym.get("name") or "")),
-            *broken_amenity_rules(names),
-        ]
+    @cached_property
+    def _reviews(self) -> dict[int, str]:
+        return {number: review.text for number, review in enumerate(self._bundle.reviews, start=1)}
+
+    @cached_property
+    def _statements(self) -> dict[int, Sequence[WomenStatement]]:
+        return women_statements(self._reviews)
+
+    @cached_property
+    def _verdict(self) -> WomenOnly:
+        return women_only_verdict(self._statements.values(), self._name)
+
+    @cached_property
+    def _mentions(self) -> Mentions:
+        mentions = Mentions(self._reviews, self._vocabulary)
+        if self._verdict != "yes":
+            mentions.forget(WOMEN_SPACE)
+        return mentions
+
+    @cached_property
+    def _described(self) -> Described:
+        return Described(self._bundle.gym, self._reviews, self._mentions, self._verdict, self._vocabulary)
+
+
+def _hard_reasons(answer: CombinedAnswer, gym_name: str) -> list[str]:
+    """What nothing but another answer can mend."""
+    names = [claim.name for claim in answer.amenities]
+    return [
+        *broken_character_rules([answer.description, answer.hours_french or "", *names]),
+        *broken_description_rules(answer.description, gym_name),
+        *broken_amenity_rules(names),
+    ]
 
 
 def _hours(answer: CombinedAnswer, bundle: Bundle) -> StatedHours:

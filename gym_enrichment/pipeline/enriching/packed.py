@@ -16,6 +16,7 @@ from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.pack_size import MOST, START, PackSize
 from gym_enrichment.llm.packing import Packer
 from gym_enrichment.llm.requests import LlmRequest, Usage
+from gym_enrichment.pipeline.background import IdleWork
 from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.pipeline.enriching.variant import Enrich, enrichment_from
 from gym_enrichment.prompts import packed as prompt
@@ -93,16 +94,20 @@ class PackedVariant:
         return prompt.content_tokens(subject)
 
     @asynccontextmanager
-    async def asking(self, gateway: Gateway) -> AsyncIterator[Enrich]:
+    async def asking(self, gateway: Gateway, idle: IdleWork) -> AsyncIterator[Enrich]:
         """Gather the gyms that are asked about at the same time into calls."""
         size = PackSize(slow_seconds=self.slow_seconds)
         packer: Packer[Bundle, Findings] = Packer(gateway, self, token_budget=self.pack_tokens, size=size)
         try:
-            yield partial(self._enrich, packer)
+            yield partial(self._enrich, packer, idle)
         finally:
             await packer.close()
 
-    async def _enrich(self, packer: Packer[Bundle, Findings], bundle: Bundle) -> tuple[Enrichment, Usage]:
+    async def _enrich(
+        self, packer: Packer[Bundle, Findings], idle: IdleWork, bundle: Bundle
+    ) -> tuple[Enrichment, Usage]:
         request = self.request([bundle])
-        answer = await packer.ask(bundle, request, self.judge.check(prompt.parse, bundle))
+        check = self.judge.check(prompt.parse, bundle)
+        idle.add(check.prepare)
+        answer = await packer.ask(bundle, request, check)
         return enrichment_from(answer, bundle, request, self), answer.usage

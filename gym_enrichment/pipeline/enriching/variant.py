@@ -11,6 +11,7 @@ from gym_enrichment.domain.findings import Findings
 from gym_enrichment.domain.models import Bundle, Enrichment
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.requests import Answer, LlmRequest, Usage
+from gym_enrichment.pipeline.background import IdleWork
 from gym_enrichment.pipeline.enriching.judging import Judge
 
 Enrich = Callable[[Bundle], Awaitable[tuple[Enrichment, Usage]]]
@@ -56,8 +57,8 @@ class Variant(Protocol):
     def alone(self, bundle: Bundle) -> LlmRequest:
         """The request about one gym alone: its fingerprint names the gym's answer in the cache."""
 
-    def asking(self, gateway: Gateway) -> AbstractAsyncContextManager[Enrich]:
-        """Enriches through `gateway` until the context ends."""
+    def asking(self, gateway: Gateway, idle: IdleWork) -> AbstractAsyncContextManager[Enrich]:
+        """Enriches through `gateway` until the context ends; what can be done while it waits is given to `idle`."""
 
 
 def enrichment_from(answer: Answer[Findings], bundle: Bundle, request: LlmRequest, variant: Variant) -> Enrichment:
