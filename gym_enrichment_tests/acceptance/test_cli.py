@@ -61,7 +61,11 @@ GYMS: list[dict[str, Any]] = [
     {"place_id": "gym-d", "name": "Sans avis", "hours": "Monday: 6:00 AM – 10:00 PM; Tuesday: Closed"},
 ]
 REVIEWS: list[dict[str, Any]] = [
-    {"review_id": f"r-{gym}-{number}", "place_id": f"gym-{gym}", "text": f"Vestiaires propres {gym}{number}."}
+    {
+        "review_id": f"r-{gym}-{number}",
+        "place_id": f"gym-{gym}",
+        "text": f"Vestiaires propres, musculation {gym}{number}.",
+    }
     for gym in "abc"
     for number in (1, 2)
 ]
@@ -237,7 +241,14 @@ def test_stats_are_a_table_for_people(life: Life) -> None:
 
 def test_show_gives_one_gym_with_its_evidence(life: Life) -> None:
     out = life.user.cli("show", "gym-c").succeeded().out
-    for word in ("Belvédère", "Espace musculation", "Vestiaires", "test-model", "r-new", "Un sauna depuis peu."):
+    for word in (
+        "Belvédère",
+        "Espace musculation",
+        "Vestiaires",
+        "test-model",
+        "r-c-1",
+        "Vestiaires propres, musculation c1.",
+    ):
         assert word in out
 
 
@@ -249,7 +260,7 @@ def test_show_json_gives_the_enrichment_its_metadata_and_the_reviews_that_are_it
     evidence = enrichment["evidence"]["amenities"]
     assert set(evidence) == {"Espace musculation", "Vestiaires"}
     assert set(shown["evidence_reviews"]) == {review for found in evidence.values() for review in found}
-    assert all("Vestiaires propres a" in text for text in shown["evidence_reviews"].values())
+    assert all("Vestiaires propres, musculation a" in text for text in shown["evidence_reviews"].values())
 
 
 def test_show_of_an_unknown_gym_is_refused(life: Life) -> None:
