@@ -1,4 +1,4 @@
-"""The work that is measured: gyms with reviews of a usual length (about 1,200 tokens each), all different."""
+"""The work that is measured: gyms with as much of their reviews as selection leaves (700 tokens), all different."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ _TEXT = (
     "The gym is clean and has plenty of machines, free weights, showers and lockers. Staff were friendly and the"
     " classes in the evening are good, though parking is not easy at that time. "
 )
-_REVIEWS, _BATCH = 25, 100
+_REVIEWS, _BATCH = 17, 100
 
 
 def bundle(number: int, seed: int) -> Bundle:
@@ -30,7 +30,7 @@ def bundle(number: int, seed: int) -> Bundle:
         content_hash=content_hash([seed, number]),
         reviews_total=_REVIEWS,
         reviews_with_text=_REVIEWS,
-        review_tokens=1_000,
+        review_tokens=700,
         revision=1,
     )
 

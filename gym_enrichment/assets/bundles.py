@@ -1,6 +1,7 @@
 """review_bundles: what the LLM will read, a partition a batch."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -11,6 +12,14 @@ from gym_enrichment.partitions import backfill_policy, gym_batches
 from gym_enrichment.pipeline.bundling import build_bundles
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage import tables
+
+
+def left_out(bundles: Sequence[Bundle]) -> Counter[str]:
+    """How many reviews of some bundles were left out, by reason."""
+    counts: Counter[str] = Counter()
+    for bundle in bundles:
+        counts.update(bundle.left_out)
+    return counts
 
 
 class BuiltBundles:
@@ -29,6 +38,7 @@ class BuiltBundles:
                 "reviews_with_text": sum(bundle.reviews_with_text for bundle in bundles),
                 "reviews_selected": sum(len(bundle.reviews) for bundle in bundles),
                 "review_tokens": sum(bundle.review_tokens for bundle in bundles),
+                **{f"left_out_{reason}": count for reason, count in left_out(bundles).items()},
             }
             self._context.add_asset_metadata(figures, partition_key=batch_id)
 

@@ -17,9 +17,11 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import func, select
 
 import gym_enrichment
 from gym_enrichment.cli import main
+from gym_enrichment.storage import tables
 from gym_enrichment_tests.acceptance.conftest import (
     API_KEY,
     CLI,
@@ -660,3 +662,44 @@ def test_an_estimate_is_within_a_tenth_of_what_the_run_then_takes(user: User, va
     assert estimate["prompt_tokens"] + estimate["completion_tokens"] == pytest.approx(tokens, rel=0.1)
     assert estimate["llm_calls"] == pytest.approx(run["llm_calls"], abs=1)
     assert offline.cli("estimate", "--variant", variant, "--json").succeeded().json["llm_calls"] == 0
+
+
+# eval ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> User:
+    return new_user(tmp_path_factory.mktemp("eval"), GYM_LLM="offline")
+
+
+def test_eval_measures_the_golden_set_apart_from_the_directory_and_says_what_changed(judge: User) -> None:
+    (first,) = judge.cli("eval", "--json").succeeded().json["evaluations"]
+    assert (first["labels"], first["model"], first["gyms"]) == ("golden", "offline-extractive", 68)
+    figures = first["figures"]
+    assert figures["women_precision"]["share"] >= 0.9
+    assert figures["women_f1"]["value"] >= 0.85
+    assert figures["evidence_kept"]["share"] >= 0.95
+    assert figures["hours_exact"]["share"] >= 0.98
+    for name in ("amenities_with_evidence", "descriptions_within_rules", "descriptions_verified", "hostile_refused"):
+        assert figures[name]["share"] == 1.0, name
+
+    again = judge.cli("eval").succeeded()
+    assert "golden set: 0 calls" in again.err
+    assert re.search(r"│ women_f1 .* no difference shown", again.out)
+    with judge.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.gyms)).scalar_one() == 0
+
+
+def test_eval_of_labels_that_cannot_be_used_or_of_unknown_gyms_is_refused(judge: User) -> None:
+    labels = judge.folder / "labels.jsonl"
+    labels.write_text('{"place_id": "x"}')
+    refused(judge.cli("eval", str(labels)), "labels.jsonl, line 1", "verdict")
+    labels.write_text('{"place_id": "x", "verdict": "true"}')
+    refused(judge.cli("eval", str(labels)), "ingest them and run first")
+    refused(judge.cli("eval", "no-such-file.jsonl"), "no-such-file.jsonl")
+
+
+def test_a_vocabulary_that_cannot_be_read_is_refused(judge: User) -> None:
+    path = judge.folder / "mine.toml"
+    path.write_text('[[amenity]]\nid = "Not kebab"\nlabel = "x"\n')
+    refused(judge.with_(GYM_VOCABULARY=str(path)).cli("eval"), "GYM_VOCABULARY", "mine.toml")

@@ -230,6 +230,27 @@ def test_the_published_table_materializes_with_its_checks(story: Story) -> None:
     }
 
 
+def test_every_run_checks_that_what_it_published_is_shown(story: Story) -> None:
+    names = ("every_published_claim_is_shown", "most_claims_are_supported")
+    keys = [dg.AssetCheckKey(ENRICHMENTS, name) for name in names]
+    with story.user.instance() as instance:
+        records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    assert {key.name: record.status.value for key, record in records.items()} == dict.fromkeys(names, "SUCCEEDED")
+
+
+def test_the_evaluation_report_plots_the_figures_of_the_labels_that_are_set(story: Story) -> None:
+    labels = story.user.folder / "labels.jsonl"
+    labels.write_text(json.dumps({"place_id": "gym-0001", "verdict": "false", "amenities": ["vestiaires"]}) + "\n")
+    materialize(story.user.with_(GYM_LABELS=str(labels)), "evaluation_report").succeeded()
+    with story.user.instance() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("evaluation_report"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    figures = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+    assert figures["gyms"] == 1
+    assert figures["combined/amenity_recall"] == figures["combined/amenities_with_evidence"] == 1.0
+
+
 def test_a_partition_whose_bundles_are_missing_is_a_named_error(tmp_path: Path) -> None:
     user = new_user(tmp_path, GYM_LLM="offline", GYM_BATCH_SIZE="1")
     user.take_in(1)

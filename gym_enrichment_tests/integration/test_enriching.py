@@ -25,6 +25,7 @@ from gym_enrichment.settings import Settings, load_settings
 from gym_enrichment.storage.batches import assign_batches
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import write_enriched_batch
+from gym_enrichment.storage.tables import batches as batch_table
 from gym_enrichment.storage.tables import enrichments, ledger
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good, good_content
 from gym_enrichment_tests.raw_data import ingest_gyms
@@ -85,6 +86,14 @@ class Job:
                 paths.append(str(path))
         assert not ingest(self.database, paths).errors
         return self.bundle_new(batch_size)
+
+    def rebundle(self) -> Batches:
+        """The bundles of the batches that there are."""
+        with self.database.read() as connection:
+            batch_ids = list(
+                connection.execute(select(batch_table.c.batch_id).order_by(batch_table.c.number)).scalars()
+            )
+        return list(build_bundles(self.database, batch_ids, token_budget=500))
 
     def bundle_new(self, batch_size: int) -> Batches:
         return list(build_bundles(self.database, assign_batches(self.database, batch_size), token_budget=500))

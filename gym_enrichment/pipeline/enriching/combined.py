@@ -31,9 +31,8 @@ class CombinedVariant:
     @cached_property
     def setup_hash(self) -> str:
         """Changes when the same bundle would be asked about, or its answer judged, differently."""
-        return content_hash(
-            [self.endpoint.identity, self.endpoint.model, self._parameters, prompt.VERSION, self.judge.hash]
-        )
+        asked = [prompt.INSTRUCTIONS, prompt.HOURS_RULE, prompt.PROPERTIES, prompt.HOURS_PROPERTY]
+        return content_hash([self.endpoint.identity, self.endpoint.model, self._parameters, asked, self.judge.hash])
 
     @property
     def _parameters(self) -> dict[str, int]:

@@ -19,6 +19,7 @@ from gym_enrichment.llm.requests import LlmRequest, Usage
 from gym_enrichment.pipeline.background import IdleWork
 from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.pipeline.enriching.variant import Enrich, enrichment_from
+from gym_enrichment.prompts import combined
 from gym_enrichment.prompts import packed as prompt
 from gym_enrichment.settings import VariantChoice
 
@@ -54,7 +55,7 @@ class PackedVariant:
                 self.endpoint.identity,
                 self.endpoint.model,
                 prompt.most_completion_tokens(1),
-                prompt.VERSION,
+                [prompt.INSTRUCTIONS, combined.HOURS_RULE, combined.PROPERTIES, combined.HOURS_PROPERTY],
                 self.judge.hash,
             ]
         )
