@@ -51,7 +51,7 @@ def say(message: str) -> None:
 def progress_bar(total: int) -> Iterator[Callable[[RunProgress], None]]:
     """A bar on a terminal, a plain line every few seconds elsewhere."""
     if not errors.is_terminal:
-        yield _plain_lines(total)
+        yield _plain_lines()
         return
     columns = (
         BarColumn(),
@@ -64,18 +64,12 @@ def progress_bar(total: int) -> Iterator[Callable[[RunProgress], None]]:
         task = bar.add_task("", total=total, line="")
 
         def update(progress: RunProgress) -> None:
-            stats = progress.stats
-            line = (
-                f"{stats.llm_calls} calls, {stats.cache_hits} cached, {progress.failed} failed, ${stats.cost_usd:.4f}"
-            )
-            if clause := progress.waiting():
-                line += f"; {clause}"
-            bar.update(task, completed=progress.done, line=line)
+            bar.update(task, completed=progress.done, line=f"{progress.failed} failed, {progress.calls()}")
 
         yield update
 
 
-def _plain_lines(total: int) -> Callable[[RunProgress], None]:
+def _plain_lines() -> Callable[[RunProgress], None]:
     last = 0.0
 
     def update(progress: RunProgress) -> None:
@@ -83,7 +77,7 @@ def _plain_lines(total: int) -> Callable[[RunProgress], None]:
         now = time.monotonic()
         if now - max(last, progress.started) >= _SECONDS_BETWEEN_LINES:
             last = now
-            say(f"{progress.line()}, {max(0, total - progress.done)} to go")
+            say(progress.line())
 
     return update
 

@@ -40,7 +40,7 @@ def gym_enrichments(
     outcomes = PartitionOutcomes(context)
     with gym_pipeline.enricher(_log_now_and_then(context)) as enricher:
         try:
-            for batch in enricher.enrich(review_bundles, run_id_of(context.run)):
+            for batch in enricher.enrich(review_bundles, run_id_of(context.run), review_bundles.gyms):
                 enrichment_io.write_partition(batch)
                 outcomes.add(batch)
         except RunStopped as stopped:

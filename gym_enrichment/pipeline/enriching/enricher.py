@@ -22,8 +22,9 @@ from gym_enrichment.settings import Settings
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is; `stats` are the gateway's figures."""
+    """How far a run is: `done` of `gyms` (0 if nobody said how many there are); `stats` are the gateway's figures."""
 
+    gyms: int = 0
     done: int = 0
     failed: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -34,12 +35,21 @@ class Progress:
     def line(self) -> str:
         """One line for logs."""
         seconds = time.monotonic() - self.started
-        stats = self.stats
-        waiting = f"; {clause}" if (clause := self.waiting()) else ""
-        errors = "".join(f", {count} {kind}" for kind, count in sorted(stats.errors.items()))
+        rate = self.done / max(seconds, 0.001)
+        left = f", {(self.gyms - self.done) / rate:,.0f} s left" if self.done < self.gyms and self.done else ""
         return (
-            f"{self.done} gyms done ({self.failed} failed), {self.done / max(seconds, 0.001):.1f}/s,"
-            f" {stats.in_flight} in flight, {stats.llm_calls} calls, {stats.cache_hits} cache hits,"
+            f"{self.done}{f'/{self.gyms}' if self.gyms else ''} gyms done ({self.failed} failed), {rate:.1f}/s{left},"
+            f" {self.calls()}"
+        )
+
+    def calls(self) -> str:
+        """What was called so far, and every error that was retried or suppressed, by its kind."""
+        stats = self.stats
+        errors = "".join(f", {count} {kind}" for kind, count in sorted(stats.errors.items()))
+        waiting = f"; {clause}" if (clause := self.waiting()) else ""
+        return (
+            f"{stats.in_flight} in flight (limit {stats.limit}), {stats.llm_calls} calls,"
+            f" {stats.cache_hits} cache hits,"
             f" ${stats.cost_usd:.4f}{errors}{waiting}"
         )
 
@@ -63,18 +73,22 @@ class Enricher:
         """The way of asking."""
         return variant_of(self.settings, self.endpoint)
 
-    def enrich(self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str) -> Iterator[EnrichedBatch]:
+    def enrich(
+        self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str, gyms: int = 0
+    ) -> Iterator[EnrichedBatch]:
         """Each batch, as soon as its last gym is done; later batches are begun meanwhile.
 
         Args:
             batches: batch id and bundles; read as calls become free, so any number may come.
             run_id: what the ledger books the calls on, and what GYM_BUDGET_USD is for.
+            gyms: how many there are in all, for those who watch; 0 if that is not known.
 
         Raises:
             RunStopped: nothing can be asked before somebody mends the configuration. What was answered before
                 is in the cache; batches that were not yielded are untouched.
         """
         run = _Run(self, iter(batches), run_id)
+        run.progress.gyms = gyms
         yield from iterate_in_background(run.work, on_tick=lambda: self.on_progress(run.progress))
 
 
