@@ -24,7 +24,7 @@ GYMS = [
 ]
 REVIEWS = [
     {"review_id": "w1", "place_id": "women", "text": "Une salle réservée aux femmes le matin, sauna compris."},
-    {"review_id": "m1", "place_id": "mixed", "text": "La salle est mixte, pas de sauna, vestiaires propres."},
+    {"review_id": "m1", "place_id": "mixed", "text": "La salle est mixte. Vestiaires propres, mais pas de sauna."},
 ]
 LABELS = [
     Label("women", "true", ("w1",), amenities=frozenset({"sauna"}), hours_french=("lundi: 06:00 – 22:00",)),
