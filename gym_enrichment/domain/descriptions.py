@@ -98,9 +98,7 @@ class Described:
 
     def broken_rules(self, description: str) -> list[str]:
         """Why `description` cannot be published as it is, as sentences for the LLM that quote no review."""
-        return list(
-            dict.fromkeys(reason for sentence in self._sentences(description) for reason in self._broken(sentence))
-        )
+        return list(dict.fromkeys(self._broken(description)))
 
     def repaired(self, description: str) -> str | None:
         """The description without the sentences that claim too much, or else composed from what is shown.
@@ -156,8 +154,8 @@ class Described:
                 )
         return frozenset(name for name in names - self._own_words - _NO_NAME if not self.vocabulary.mentions(name))
 
-    def _broken(self, sentence: str) -> Iterator[str]:
-        bare = sentence
+    def _broken(self, text: str) -> Iterator[str]:
+        bare = text
         for fact in (self.name, self.facts.get("city"), self.facts.get("country")):
             bare = bare.replace(str(fact), " ") if fact else bare
         folded = fold(bare)

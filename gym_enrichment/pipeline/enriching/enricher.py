@@ -107,7 +107,7 @@ class _Run:
         opened = open_gateway(settings, endpoint, self._run_id, variant.gyms_per_call_allowed)
         gateway = opened.gateway
         self.progress.stats, self.progress.waiting = gateway.stats, opened.waiting
-        window = asyncio.Semaphore(opened.gyms_at_once)
+        window = _Window(opened.gyms_at_once)
         idle = IdleWork()
         try:
             async with variant.asking(gateway, idle) as enrich, asyncio.TaskGroup() as gyms:
@@ -116,7 +116,7 @@ class _Run:
                     if not item[1]:
                         await emit(batch.close())
                     for bundle in item[1]:
-                        await window.acquire()
+                        await window.enter()
                         gyms.create_task(self._gym(enrich, batch, bundle, window, emit))
         except BaseExceptionGroup as group:
             # One error ended the run; its siblings are the tasks it took along.
@@ -130,17 +130,38 @@ class _Run:
         enrich: Enrich,
         batch: "_OpenBatch",
         bundle: Bundle,
-        window: asyncio.Semaphore,
+        window: "_Window",
         emit: Emit[EnrichedBatch],
     ) -> None:
         try:
             await batch.enrich(enrich, bundle)
         finally:
-            window.release()
+            window.leave()
         self.progress.done += 1
         self.progress.failed += bool(batch.failures and batch.failures[-1].place_id == bundle.place_id)
         if batch.waiting_for == 0:
             await emit(batch.close())
+
+
+class _Window:
+    """How many gyms are under way, held at a number that changes."""
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most = most
+        self._under_way = 0
+        self._left = asyncio.Event()
+
+    async def enter(self) -> None:
+        """Wait until one more may begin."""
+        while self._under_way >= self._most():
+            self._left.clear()
+            await self._left.wait()
+        self._under_way += 1
+
+    def leave(self) -> None:
+        """One is done."""
+        self._under_way -= 1
+        self._left.set()
 
 
 class _OpenBatch:

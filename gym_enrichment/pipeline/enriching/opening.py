@@ -21,10 +21,10 @@ _LOOKS_IN_PATIENCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A gateway, how many gyms may be under way at once, and what waits at the provider as a clause for logs."""
+    """A gateway, how many gyms may be under way at this moment, and what waits at the provider as a clause for logs."""
 
     gateway: Gateway
-    gyms_at_once: int
+    gyms_at_once: Callable[[], int]
     waiting: Callable[[], str]
 
 
@@ -45,7 +45,8 @@ def open_gateway(settings: Settings, endpoint: Endpoint, run_id: str, gyms_per_c
         terms=_terms(settings, endpoint, run_id),
         prices=partial(price_from_settings, settings),
     )
-    return Opened(gateway, settings.concurrency * gyms_per_call, lambda: "")
+    # Of the calls that the server was seen to bear, not of those allowed: what is begun early waits, and is in the way.
+    return Opened(gateway, lambda: gateway.stats.limit * gyms_per_call, lambda: "")
 
 
 def _open_batches(settings: Settings, endpoint: Endpoint, run_id: str) -> Opened:
@@ -74,7 +75,7 @@ def _open_batches(settings: Settings, endpoint: Endpoint, run_id: str) -> Opened
         prices=partial(price_from_settings, settings),
         adaptive=False,
     )
-    return Opened(gateway, settings.batch_requests, transport.progress.line)
+    return Opened(gateway, lambda: settings.batch_requests, transport.progress.line)
 
 
 def _terms(settings: Settings, endpoint: Endpoint, run_id: str) -> Terms:
