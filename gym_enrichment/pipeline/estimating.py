@@ -19,8 +19,8 @@ from gym_enrichment.settings import Settings
 from gym_enrichment.storage.llm_calls import find_cached
 from gym_enrichment.storage.statistics import CallHabits, call_habits
 
-_COMPLETION_TOKENS = 280
-"""Of one gym's answer, until the ledger knows better: what a description, ten amenities and hours take."""
+_COMPLETION_TOKENS = 240
+"""Of one gym's answer, until the ledger knows better: what a description and ten amenities with evidence take."""
 _SECONDS = 3.0
 """Of one call, until the ledger knows better."""
 _LOW, _HIGH = 0.85, 1.35
