@@ -1,25 +1,20 @@
 """Which sentences of a gym's reviews go into its bundle, so that rare facts survive within a token budget.
 
-What must not live here: cleaning (reviews.py), what is a fact (women.py, amenities.py), counting tokens, storage.
+What must not live here: reading reviews (readings.py, reviews.py), counting tokens, storage.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import accumulate
-from math import ceil
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from gym_enrichment.domain.amenities import Vocabulary
-from gym_enrichment.domain.folding import fold
 from gym_enrichment.domain.models import BundleReview, Review
-from gym_enrichment.domain.reviews import LONGEST, beginning, informative_words, names_a_time, sentences
-from gym_enrichment.domain.women import women_hints, women_only_statements
+from gym_enrichment.domain.readings import Fact, Reading, Repeats, age_of
+from gym_enrichment.domain.reviews import beginning
+from gym_enrichment.domain.women import women_only_statements
 
 LEFT_OUT = ("empty", "repeat", "says_nothing", "instruction", "no_room")
 
@@ -34,16 +29,8 @@ _FRAME = 16  # characters that the frame of one more review is worth
 _SHORT = 60  # characters: a sentence about women that needs its neighbour to be understood
 _EXCERPT = 260  # characters taken of a review for being recent
 _NEW_WORDS = 4  # informative words that a recent review must bring
-_FEWEST_WORDS = 4  # a text with fewer informative words, and no fact, says nothing
-_SAME = 0.7  # share of three-word runs that makes a near-repeat
-_OWNERS = 100  # earlier reviews that a run is traced to
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_WORDS = re.compile(r"\w+")
+_MOST_LOOKS = 3  # at a gym without what gave orders; then all its reviews are asked about
 _GAP = " ... "  # stands for sentences left out; its dots end the clause for every reader
-
-Fact = tuple[str, bool]
-"""An amenity's id, and whether it is affirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +44,6 @@ class Selection:
     reviews: Sequence[BundleReview]
     tokens: int
     left_out: Mapping[str, int]
-
-
-@dataclass(slots=True, eq=False)
-class _Candidate:
-    """A review that says something: its sentences, and what each of them says."""
-
-    review: Review
-    sentences: list[str]
-    folded: str
-    facts: list[set[Fact]]  # of each sentence
-    women: dict[int, int]  # sentence -> 3 states something, 2 hints at it strongly, 1 weakly
-    words: list[set[str]]  # the informative words of each sentence
-    kept: set[int] = field(default_factory=set)
-    text: str = ""  # of the kept sentences
-    tokens: int = 0
-
-    @property
-    def year(self) -> int:
-        """How recent it is; no finer, so that a new review that adds nothing to its year displaces nothing."""
-        return (self.review.published_at or _LONG_AGO).year
-
-    @property
-    def all_facts(self) -> set[Fact]:
-        return set().union(*self.facts)
-
-    @property
-    def all_words(self) -> set[str]:
-        return set().union(*self.words)
 
 
 def select_reviews(
@@ -106,8 +65,27 @@ def select_reviews(
         vocabulary: what amenities there are; the packaged one by default.
         is_instruction: whether a text tries to steer the model: such a review is left out whole.
     """
+    vocabulary = vocabulary or Vocabulary.default()
+    readings = [Reading(number, review, vocabulary) for number, review in enumerate(sorted(reviews, key=age_of))]
+    steering: set[int] = set()
+    # Telling orders from reviews costs more than all the rest: only what would be sent is asked about, and the gym is
+    # looked at again without what gives orders.
+    for _ in range(_MOST_LOOKS):
+        selection, chosen = _select(readings, steering, token_budget, count_tokens)
+        orders = {reading.number for reading in chosen if reading.steers(is_instruction)}
+        if not orders:
+            return selection
+        steering |= orders
+    steering = {reading.number for reading in readings if reading.steers(is_instruction)}
+    return _select(readings, steering, token_budget, count_tokens)[0]
+
+
+def _select(
+    readings: Sequence[Reading], steering: set[int], token_budget: int, count_tokens: Callable[[str], int]
+) -> tuple[Selection, list[Reading]]:
+    """The selection from the reviews that are not `steering`, and what it is made of."""
     left_out: Counter[str] = Counter()
-    candidates = _candidates(reviews, vocabulary or Vocabulary.default(), is_instruction, left_out)
+    candidates = _candidates(readings, steering, left_out)
     draft = _Draft(token_budget, count_tokens)
     _keep_women(draft, candidates)
     _cover(draft, candidates, affirmed=True, times=1, limit=token_budget)
@@ -116,14 +94,27 @@ def select_reviews(
     _cover(draft, candidates, affirmed=True, times=_SUPPORT, limit=token_budget * _UP_TO_TWICE)
     if candidates and not draft.tokens:
         _keep_at_least_one(draft, candidates)
-    chosen = [candidate for candidate in reversed(candidates) if candidate.text]
+    chosen = [candidate for candidate in reversed(candidates) if draft.text(candidate)]
     left_out["no_room"] = len(candidates) - len(chosen)
-    left_out["shortened"] = sum(candidate.text != " ".join(candidate.sentences) for candidate in chosen)
-    return Selection(
-        reviews=[BundleReview(candidate.review.review_id, candidate.text) for candidate in chosen],
+    left_out["shortened"] = sum(draft.text(candidate) != candidate.clean for candidate in chosen)
+    selection = Selection(
+        reviews=[BundleReview(candidate.review.review_id, draft.text(candidate)) for candidate in chosen],
         tokens=draft.tokens,
         left_out={reason: left_out[reason] for reason in (*LEFT_OUT, "shortened")},
     )
+    return selection, chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the bundle holds of one review: which sentences, their text and its tokens."""
+
+    sentences: frozenset[int] = frozenset()
+    text: str = ""
+    tokens: int = 0
+
+
+_NOTHING = _Kept()
 
 
 class _Draft:
@@ -133,24 +124,34 @@ class _Draft:
         self.budget = budget
         self.tokens = 0
         self._count = count_tokens
+        self._kept: dict[int, _Kept] = {}
 
-    def keep(self, candidate: _Candidate, wanted: Iterable[int], limit: float) -> bool:
+    def kept(self, candidate: Reading) -> frozenset[int]:
+        """Its sentences that are in."""
+        return self._kept.get(candidate.number, _NOTHING).sentences
+
+    def text(self, candidate: Reading) -> str:
+        """What stands for it; "" while nothing does."""
+        return self._kept.get(candidate.number, _NOTHING).text
+
+    def keep(self, candidate: Reading, wanted: Iterable[int], limit: float) -> bool:
         """Takes sentences of a review in, if the bundle stays within the limit."""
-        kept = candidate.kept.union(wanted)
-        return kept == candidate.kept or self.put(candidate, kept, _joined(candidate.sentences, kept), limit)
+        before = self.kept(candidate)
+        kept = before.union(wanted)
+        return kept == before or self.put(candidate, kept, _joined(candidate.sentences, kept), limit)
 
-    def put(self, candidate: _Candidate, kept: set[int], text: str, limit: float) -> bool:
+    def put(self, candidate: Reading, kept: frozenset[int], text: str, limit: float) -> bool:
         """Lets `text` stand for a review. What comes first of all may take the whole budget."""
         tokens = self._count(text)
-        total = self.tokens - candidate.tokens + tokens
+        total = self.tokens - self._kept.get(candidate.number, _NOTHING).tokens + tokens
         if total > (min(limit, self.budget) if self.tokens else self.budget):
             return False
         self.tokens = total
-        candidate.kept, candidate.text, candidate.tokens = kept, text, tokens
+        self._kept[candidate.number] = _Kept(kept, text, tokens)
         return True
 
 
-def _joined(parts: Sequence[str], kept: set[int]) -> str:
+def _joined(parts: Sequence[str], kept: Iterable[int]) -> str:
     text, last = "", -1
     for i in sorted(kept):
         text += f"{' ' if i == last + 1 else _GAP}{parts[i]}" if text else parts[i]
@@ -161,111 +162,39 @@ def _joined(parts: Sequence[str], kept: set[int]) -> str:
 # ---- what can be chosen
 
 
-def _age(review: Review) -> tuple[datetime, str, str]:
-    return (review.published_at or _LONG_AGO, review.review_id, review.text or "")
-
-
-def _candidates(
-    reviews: Iterable[Review],
-    vocabulary: Vocabulary,
-    is_instruction: Callable[[str], bool],
-    left_out: Counter[str],
-) -> list[_Candidate]:
+def _candidates(readings: Iterable[Reading], steering: set[int], left_out: Counter[str]) -> list[Reading]:
     """The reviews that say something, oldest first. Of repeats the oldest stays: a later one changes nothing.
 
     Where all that was said says nothing, the wordiest of it: a gym with reviews is never without.
     """
-    found: list[_Candidate] = []
-    trifles: list[_Candidate] = []
-    repeats = _Repeats()
-    for review in sorted(reviews, key=_age):
-        parts = sentences(review.text)
-        raw, clean = " ".join((review.text or "")[:LONGEST].split()), " ".join(parts)
-        if not clean:
+    found: list[Reading] = []
+    trifles: list[Reading] = []
+    repeats = Repeats()
+    for reading in readings:
+        if not reading.clean:
             left_out["empty"] += 1
-        elif is_instruction(clean) or (raw != clean and is_instruction(raw)):
+        elif reading.number in steering:
             left_out["instruction"] += 1
-        elif repeats.exact(folded := fold(clean)):
+        elif repeats.exact(reading.folded):
             left_out["repeat"] += 1
-        elif _says_nothing(candidate := _read(review, parts, clean, folded, vocabulary)):
-            trifles.append(candidate)
-        elif repeats.near(candidate):
+        elif reading.says_nothing:
+            trifles.append(reading)
+        elif repeats.near(reading):
             left_out["repeat"] += 1
         else:
-            found.append(candidate)
+            found.append(reading)
     if trifles and not found:
-        wordiest = max(trifles, key=lambda candidate: (len(candidate.all_words), len(candidate.folded)))
+        wordiest = max(trifles, key=lambda reading: (len(reading.all_words), len(reading.folded)))
         trifles.remove(wordiest)
         found.append(wordiest)
     left_out["says_nothing"] = len(trifles)
     return found
 
 
-def _read(review: Review, parts: list[str], text: str, folded: str, vocabulary: Vocabulary) -> _Candidate:
-    starts = [0, *accumulate(len(part) + 1 for part in parts)][: len(parts)]
-    facts: list[set[Fact]] = [set() for _ in parts]
-    for mention in vocabulary.mentions(text):
-        facts[bisect_right(starts, mention.start) - 1].add((mention.amenity_id, mention.affirmed))
-    women: dict[int, int] = {}
-    for start, strong in women_hints(folded):
-        i = bisect_right(starts, start) - 1
-        women[i] = max(women.get(i, 0), 1 + strong)
-    for statement in women_only_statements(text):
-        women[bisect_right(starts, statement.start) - 1] = 3
-    words = [informative_words(folded[start : start + len(part)]) for start, part in zip(starts, parts, strict=True)]
-    return _Candidate(review, parts, folded, facts, women, words)
-
-
-def _says_nothing(candidate: _Candidate) -> bool:
-    if candidate.women or any(candidate.facts):
-        return False
-    return len(candidate.all_words) < _FEWEST_WORDS and not names_a_time(candidate.folded)
-
-
-_Run = tuple[str, str, str]
-
-
-class _Repeats:
-    """What was said before: whole texts, and runs of three words with the reviews that have them."""
-
-    def __init__(self) -> None:
-        self._texts: set[tuple[str, ...]] = set()
-        self._runs: dict[_Run, list[int]] = {}
-        self._said: list[tuple[_Candidate, set[_Run]]] = []
-
-    def exact(self, folded: str) -> bool:
-        """Whether the same words were there, whatever their case, accents and punctuation."""
-        words = tuple(_WORDS.findall(folded)) or (folded,)
-        known = words in self._texts
-        self._texts.add(words)
-        return known
-
-    def near(self, candidate: _Candidate) -> bool:
-        """Whether one earlier review said most of it, and every fact of it."""
-        words = _WORDS.findall(candidate.folded)
-        runs = set(zip(words, words[1:], words[2:], strict=False))
-        most = ceil(_SAME * len(runs))
-        # Who shares that many runs shares one of any few that are more than the rest: the rarest are looked up.
-        rarest = sorted((self._runs.get(run, []) for run in runs), key=len)[: len(runs) - most + 1]
-        for said in sorted({said for owners in rarest for said in owners[:_OWNERS]}):
-            earlier, its_runs = self._said[said]
-            if len(runs & its_runs) >= most and _says_no_more(candidate, earlier):
-                return True
-        for run in runs:
-            self._runs.setdefault(run, []).append(len(self._said))
-        self._said.append((candidate, runs))
-        return False
-
-
-def _says_no_more(candidate: _Candidate, earlier: _Candidate) -> bool:
-    women = max(candidate.women.values(), default=0) <= max(earlier.women.values(), default=0)
-    return women and candidate.all_facts <= earlier.all_facts
-
-
 # ---- what is chosen
 
 
-def _keep_women(draft: _Draft, candidates: Sequence[_Candidate]) -> None:
+def _keep_women(draft: _Draft, candidates: Sequence[Reading]) -> None:
     """Statements first, then hints, each the latest first; the first of a kind comes in whatever its share."""
     for strength, share in ((3, _ADDED_STATEMENTS), (2, _ADDED_STRONG_HINTS), (1, _ADDED_WEAK_HINTS)):
         limit = draft.tokens + draft.budget * share
@@ -277,11 +206,11 @@ def _keep_women(draft: _Draft, candidates: Sequence[_Candidate]) -> None:
                 draft.keep(candidate, {min(wanted)}, allowed)
 
 
-def _recent_first(candidate: _Candidate) -> tuple[int, int]:
+def _recent_first(candidate: Reading) -> tuple[int, int]:
     return -candidate.year, len(candidate.folded)
 
 
-def _about_women(candidate: _Candidate, strength: int) -> set[int]:
+def _about_women(candidate: Reading, strength: int) -> set[int]:
     """The sentences that matter, with the next one where they are too short to be understood alone."""
     parts, last = candidate.sentences, len(candidate.sentences) - 1
     speaking = sorted(i for i, found in candidate.women.items() if found == strength)
@@ -297,12 +226,15 @@ def _verdicts(text: str) -> list[Literal["yes", "no"]]:
     return [statement.verdict for statement in women_only_statements(text)]
 
 
-def _cover(draft: _Draft, candidates: Sequence[_Candidate], *, affirmed: bool, times: int, limit: float) -> None:
+def _cover(draft: _Draft, candidates: Sequence[Reading], *, affirmed: bool, times: int, limit: float) -> None:
     """Takes the sentence with the most wanted facts for its length, until each is said so many times."""
-    said: Counter[Fact] = Counter(fact for c in candidates for i in c.kept for fact in c.facts[i])
+    said: Counter[Fact] = Counter(fact for c in candidates for i in draft.kept(c) for fact in c.facts[i])
     pool = _pool(candidates, affirmed)
     while pool:
-        worth, best = max(((_worth(unit, said, affirmed, times), unit) for unit in pool), key=lambda found: found[0])
+        worth, best = max(
+            ((_worth(draft.kept(unit[0]), unit, said, affirmed, times), unit) for unit in pool),
+            key=lambda found: found[0],
+        )
         if not worth:
             return
         pool.remove(best)
@@ -311,18 +243,18 @@ def _cover(draft: _Draft, candidates: Sequence[_Candidate], *, affirmed: bool, t
             said.update(candidate.facts[i])
 
 
-_Unit = tuple[_Candidate, int]
+_Unit = tuple[Reading, int]
 
 
-def _worth(unit: _Unit, said: Counter[Fact], affirmed: bool, times: int) -> float:
+def _worth(kept: Collection[int], unit: _Unit, said: Counter[Fact], affirmed: bool, times: int) -> float:
     candidate, i = unit
-    if i in candidate.kept:
+    if i in kept:
         return 0
     new = sum(fact[1] == affirmed and said[fact] < times for fact in candidate.facts[i])
-    return new / (len(candidate.sentences[i]) + (0 if candidate.kept else _FRAME))
+    return new / (len(candidate.sentences[i]) + (0 if kept else _FRAME))
 
 
-def _pool(candidates: Sequence[_Candidate], affirmed: bool) -> list[_Unit]:
+def _pool(candidates: Sequence[Reading], affirmed: bool) -> list[_Unit]:
     """For each amenity the few sentences that compete to stand for it, best first."""
     units = [
         (candidate, i)
@@ -330,7 +262,7 @@ def _pool(candidates: Sequence[_Candidate], affirmed: bool) -> list[_Unit]:
         for i, facts in enumerate(candidate.facts)
         if any(fact[1] == affirmed for fact in facts)
     ]
-    units.sort(key=lambda unit: (-unit[0].year, -_density(unit, affirmed), *_age(unit[0].review)))
+    units.sort(key=lambda unit: (-unit[0].year, -_density(unit, affirmed), *unit[0].age))
     taken: Counter[Fact] = Counter()
     pool = []
     for candidate, i in units:
@@ -346,24 +278,24 @@ def _density(unit: _Unit, affirmed: bool) -> float:
     return sum(fact[1] == affirmed for fact in candidate.facts[i]) / (len(candidate.sentences[i]) + _FRAME)
 
 
-def _keep_recent(draft: _Draft, candidates: Sequence[_Candidate]) -> None:
+def _keep_recent(draft: _Draft, candidates: Sequence[Reading]) -> None:
     """Adds excerpts of recent and detailed reviews, as long as each brings new words."""
     limit = max(draft.budget * _UP_TO_RECENT, draft.tokens + draft.budget * _ADDED_RECENT)
-    known = {word for c in candidates for i in c.kept for word in c.words[i]}
-    for candidate in sorted(candidates, key=lambda c: (-c.year, -len(c.all_words), *_age(c.review))):
+    known = {word for c in candidates for i in draft.kept(c) for word in c.words[i]}
+    for candidate in sorted(candidates, key=lambda c: (-c.year, -len(c.all_words), *c.age)):
         if draft.tokens >= limit:
             return
-        wanted, words = _excerpt(candidate, known)
+        wanted, words = _excerpt(candidate, draft.kept(candidate), known)
         if wanted and len(words) >= min(_NEW_WORDS, len(candidate.all_words)) and draft.keep(candidate, wanted, limit):
             known |= words
 
 
-def _excerpt(candidate: _Candidate, known: set[str]) -> tuple[set[int], set[str]]:
+def _excerpt(candidate: Reading, kept: Collection[int], known: set[str]) -> tuple[set[int], set[str]]:
     """The sentences with the most new words for their length, up to some length, and those words."""
     parts = candidate.sentences
     new = [words - known for words in candidate.words]
     order = sorted(
-        (i for i in range(len(parts)) if new[i] and i not in candidate.kept),
+        (i for i in range(len(parts)) if new[i] and i not in kept),
         key=lambda i: (-len(new[i]) / (len(parts[i]) + _FRAME), i),
     )
     wanted: set[int] = set()
@@ -375,22 +307,22 @@ def _excerpt(candidate: _Candidate, known: set[str]) -> tuple[set[int], set[str]
     return wanted, set().union(*(new[i] for i in wanted))
 
 
-def _keep_at_least_one(draft: _Draft, candidates: Sequence[_Candidate]) -> None:
+def _keep_at_least_one(draft: _Draft, candidates: Sequence[Reading]) -> None:
     """Where nothing brought enough to be kept: the newest review if it fits, else a beginning."""
     newest = candidates[-1]
     if not draft.keep(newest, range(len(newest.sentences)), draft.budget):
         _keep_a_beginning(draft, candidates)
 
 
-def _keep_a_beginning(draft: _Draft, candidates: Sequence[_Candidate]) -> None:
+def _keep_a_beginning(draft: _Draft, candidates: Sequence[Reading]) -> None:
     """For a budget in which no sentence fits: the beginning of the most telling one, cut at a word."""
-    telling = max(candidates, key=lambda c: (max(c.women.values(), default=0), len(c.all_facts), *_age(c.review)))
+    telling = max(candidates, key=lambda c: (max(c.women.values(), default=0), len(c.all_facts), *c.age))
     first = min(telling.women, key=lambda i: (-telling.women[i], i)) if telling.women else 0
     sentence = telling.sentences[first]
     fits, too_long = 0, len(sentence)
     while fits + 1 < too_long:
         middle = (fits + too_long) // 2
-        if draft.put(telling, {first}, beginning(sentence, middle), draft.budget):
+        if draft.put(telling, frozenset({first}), beginning(sentence, middle), draft.budget):
             fits = middle
         else:
             too_long = middle
