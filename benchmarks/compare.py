@@ -78,8 +78,9 @@ class Llm:
     """The server as contenders and this process see it."""
 
     address: str
+    latency: float = LATENCY
 
-    def reset(self, latency: float = LATENCY, failing: Collection[str] = ()) -> None:
+    def reset(self, latency: float, failing: Collection[str] = ()) -> None:
         body = json.dumps({"latency": latency, "failing": sorted(failing)}).encode()
         urllib.request.urlopen(urllib.request.Request(f"{self.address}/control", body)).close()
 
@@ -90,7 +91,7 @@ class Llm:
 
     def measure(self, work: Callable[[], int]) -> Figures:
         """Of work that returns how many reviews queries it made; with the latency, and nothing failing."""
-        self.reset()
+        self.reset(self.latency)
         began = time.monotonic()
         queries = work()
         wall = time.monotonic() - began
@@ -208,7 +209,7 @@ def scenario(
 ) -> dict[str, Figures]:
     """A run; then, from the beginning, one in which half of the gyms fail, with what comes after it."""
     with contender() as warming:
-        llm.reset(latency=0.0)
+        llm.reset(0.0)
         warming.run(data.ids)
     found = {}
     with contender() as fresh:
@@ -219,7 +220,7 @@ def scenario(
     half = data.gyms[::2]
     with contender() as halved:
         # Bundles have names without their invisible characters, the baseline has them as they are.
-        llm.reset(failing={name for gym in half for name in (gym["name"], clean_text(gym["name"]))})
+        llm.reset(0.0, failing={name for gym in half for name in (gym["name"], clean_text(gym["name"]))})
         halved.run(data.ids)
         failed = sorted(halved.failed())
         if failed != sorted(gym["place_id"] for gym in half):
@@ -242,12 +243,13 @@ def _nobody(name: str, failed: Sequence[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gyms", type=int, default=GYMS)
+    parser.add_argument("--latency", type=float, default=LATENCY, help="seconds that an answer takes")
     parser.add_argument("-o", "--output", type=Path, default=DOCUMENT)
     arguments = parser.parse_args()
     data = read_data(arguments.gyms)
     found: dict[str, dict[str, Figures]] = {}
     with server(module="benchmarks.answering") as address:
-        llm = Llm(address)
+        llm = Llm(address, arguments.latency)
         with celery(data, llm) as contender:
             found["celery"] = scenario("celery", data, llm, contender)
         for variant in VARIANTS:
@@ -261,7 +263,7 @@ def main() -> None:
         source=data.source,
         price=price,
         at_once=AT_ONCE,
-        latency=LATENCY,
+        latency=arguments.latency,
         model=MODEL,
     )
     arguments.output.write_text(text, encoding="utf-8")
