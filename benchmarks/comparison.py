@@ -102,7 +102,7 @@ def page(
         cells = [format(old, row.form)]
         cells += [_cell(row, old, row.of(found[name])) for name in COLUMNS if name != "celery"]
         lines.append(f"| {row.title} | " + " | ".join(cells) + f" | {row.estimate} | {row.targets} |")
-    return "\n".join([*lines, "", *_READING.format(model=model).splitlines()]) + "\n"
+    return "\n".join([*lines, "", *_READING.format(model=model, latency=latency).splitlines()]) + "\n"
 
 
 def _cell(row: Row, old: float, new: float) -> str:
@@ -121,7 +121,10 @@ _READING = """\
   are variants of this project, from raw reviews to checked and saved rows, without Dagster's start-up.
 - **Tokens** are counted by the server, in the model's vocabulary: messages, the schema that our calls send (the old
   ones send none) and answers. **Cost** is theirs at the list price of `{model}`, no prompt cache.
-- **Wall time** begins with raw reviews in the database and ends with saved results; every process was warm.
+- **Wall time** begins with raw reviews in the database and ends with saved results; every process was warm. Bundles are
+  built before the first call, as in Dagster, and are stored: only gyms whose reviews changed need them again.
+- A model takes ten times the {latency} s or more. With so short a wait, what this machine computes weighs more than it
+  does in production; `python -m benchmarks.compare --latency 2 -o FILE` shows how much.
 - **Retry**: in a run half of the gyms fail (garbage instead of their answer; of the three calls of a fan-out, one).
   Then all is well. Celery does the failed gyms again from scratch; a run of ours takes the whole batches, finds what it
   has in the cache and asks the rest.
