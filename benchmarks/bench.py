@@ -50,9 +50,9 @@ class GymAnswer(BaseModel):
 
 
 @contextmanager
-def server(*options: object) -> Iterator[str]:
-    """The benchmark's server in its own process; yields its address."""
-    command = [sys.executable, "-m", "benchmarks.server", *map(str, options)]
+def server(*options: object, module: str = "benchmarks.server") -> Iterator[str]:
+    """A server in its own process; yields its address."""
+    command = [sys.executable, "-m", module, *map(str, options)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -27,9 +27,10 @@ class LlmChoice(StrEnum):
 
 
 class VariantChoice(StrEnum):
-    """The ways of asking: everything about one gym in one call, or about several gyms."""
+    """The ways of asking: everything about one gym in one call, in three, or about several gyms in one."""
 
     COMBINED = "combined"
+    FANOUT = "fanout"
     PACKED = "packed"
 
 

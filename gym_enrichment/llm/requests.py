@@ -142,8 +142,12 @@ class AskFailed(Exception):
 
 
 class BudgetReached(Exception):
-    """A call was not sent because a budget is spent: an outcome, not an error. Nothing of it may be retried."""
+    """A call was not sent because a budget is spent: an outcome, not an error. Nothing of it may be retried.
+
+    `usage` is what other calls about the same gym cost.
+    """
 
     def __init__(self, budgets: Mapping[str, float]) -> None:
+        self.usage = Usage()
         caps = ", ".join(f"${dollars:g} for {scope.partition(':')[0]}" for scope, dollars in sorted(budgets.items()))
         super().__init__(f"the budget is reached ({caps})")

@@ -12,8 +12,9 @@ from typing import Any
 from gym_enrichment.domain.models import Bundle
 from gym_enrichment.llm.endpoint import OPENAI, Endpoint
 from gym_enrichment.llm.pricing import FREE, price_from_settings
+from gym_enrichment.llm.requests import LlmRequest
 from gym_enrichment.pipeline.bundling import build_bundles
-from gym_enrichment.pipeline.enriching.variant import Variant
+from gym_enrichment.pipeline.enriching.variant import Variant, fingerprint_of
 from gym_enrichment.prompts.tokens import count_tokens
 from gym_enrichment.settings import Settings
 from gym_enrichment.storage.llm_calls import find_cached
@@ -66,8 +67,8 @@ def estimate(settings: Settings, endpoint: Endpoint, variant: Variant, batch_ids
         work.add(settings, variant, group)
     with settings.database.read() as connection:
         habits = call_habits(connection, variant.name)
-    calls = -(-work.to_ask // variant.gyms_per_call)
-    prompt_tokens = work.own_tokens + calls * (work.shared_tokens + _schema_tokens(endpoint, work.schema))
+    calls, shared_tokens = work.calls(variant.gyms_per_call, endpoint)
+    prompt_tokens = work.own_tokens + shared_tokens
     completion = round(work.to_ask * (habits.completion_tokens_per_gym if habits else _COMPLETION_TOKENS))
     price = price_from_settings(settings, endpoint.model)
     low, likely, high = (
@@ -92,34 +93,46 @@ def estimate(settings: Settings, endpoint: Endpoint, variant: Variant, batch_ids
 
 @dataclass(slots=True)
 class _Work:
-    """What the gyms counted so far would take."""
+    """What the gyms counted so far would take; `kinds` has the requests of each schema, and one of them."""
 
     gyms: int = 0
     skipped: int = 0
     cached: int = 0
     to_ask: int = 0
     own_tokens: int = 0
-    shared_tokens: int = 0
-    schema: Mapping[str, Any] = field(default_factory=dict)
+    kinds: dict[str, tuple[int, LlmRequest]] = field(default_factory=dict)
 
     def add(self, settings: Settings, variant: Variant, group: Sequence[Bundle]) -> None:
-        """Count some gyms; equal ones share one call."""
-        asked = (variant.alone(bundle) for bundle in group if bundle.reviews)
-        requests = {request.fingerprint: request for request in asked}
+        """Count some gyms; equal ones share their calls."""
+        asked = [variant.requests(bundle) for bundle in group if bundle.reviews]
+        different = {fingerprint_of(requests): requests for requests in asked}
         known: Collection[str] = ()
         if settings.cache_ttl_seconds:
+            fingerprints = [request.fingerprint for requests in different.values() for request in requests]
             with settings.database.read() as connection:
-                known = find_cached(connection, list(requests))
+                known = find_cached(connection, fingerprints)
         self.gyms += len(group)
         self.skipped += sum(not bundle.reviews for bundle in group)
-        self.cached += len(known)
-        for fingerprint, request in requests.items():
-            if fingerprint not in known:
-                shared, own = request.messages
-                self.to_ask += 1
-                self.own_tokens += count_tokens(own["content"])
-                self.shared_tokens = self.shared_tokens or count_tokens(shared["content"])
-                self.schema = request.schema
+        for requests in different.values():
+            unknown = [request for request in requests if request.fingerprint not in known]
+            self.to_ask += bool(unknown)
+            self.cached += not unknown
+            for request in unknown:
+                self._add_request(request)
+
+    def _add_request(self, request: LlmRequest) -> None:
+        self.own_tokens += count_tokens(request.messages[1]["content"])
+        count, first = self.kinds.get(request.schema_name, (0, request))
+        self.kinds[request.schema_name] = (count + 1, first)
+
+    def calls(self, gyms_per_call: int, endpoint: Endpoint) -> tuple[int, int]:
+        """How many calls they take, and the tokens of what these say whatever the gym."""
+        calls = tokens = 0
+        for count, request in self.kinds.values():
+            needed = -(-count // gyms_per_call)
+            shared = count_tokens(request.messages[0]["content"]) + _schema_tokens(endpoint, request.schema)
+            calls, tokens = calls + needed, tokens + needed * shared
+        return calls, tokens
 
 
 def _schema_tokens(endpoint: Endpoint, schema: Mapping[str, Any]) -> int:

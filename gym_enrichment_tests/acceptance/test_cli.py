@@ -650,7 +650,7 @@ def test_reaching_a_budget_is_an_outcome_and_the_next_run_asks_the_rest(client: 
     assert len(server.asks) == 15
 
 
-@pytest.mark.parametrize("variant", ["combined", "packed"])
+@pytest.mark.parametrize("variant", ["combined", "fanout", "packed"])
 def test_an_estimate_is_within_a_tenth_of_what_the_run_then_takes(user: User, variant: str) -> None:
     offline = user.with_(GYM_LLM="offline")
     sample = str(Path(gym_enrichment.__file__).parent / "sample")

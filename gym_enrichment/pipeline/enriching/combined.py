@@ -1,6 +1,6 @@
 """Variant `combined`: one call asks everything about one gym."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -38,6 +38,10 @@ class CombinedVariant:
     def _parameters(self) -> dict[str, int]:
         return {"max_completion_tokens": prompt.MOST_COMPLETION_TOKENS}
 
+    def requests(self, bundle: Bundle) -> Sequence[LlmRequest]:
+        """The one request about a gym."""
+        return [self.alone(bundle)]
+
     def alone(self, bundle: Bundle) -> LlmRequest:
         """The one request for a gym."""
         return LlmRequest(
@@ -69,4 +73,4 @@ class CombinedVariant:
         check = self.judge.check(prompt.parse, bundle)
         idle.add(check.prepare)
         answer = await gateway.ask(request, check)
-        return enrichment_from(answer, bundle, request, self), answer.usage
+        return enrichment_from(answer, bundle, [request], self), answer.usage

@@ -186,7 +186,8 @@ class _OpenBatch:
         else:
             try:
                 enrichment, usage = await enrich(bundle)
-            except BudgetReached:
+            except BudgetReached as reached:
+                self._usage += reached.usage
                 self.unasked.append(bundle.place_id)
             except AskFailed as failure:
                 self._usage += failure.usage

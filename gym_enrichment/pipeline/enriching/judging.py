@@ -6,6 +6,7 @@ What must not live here: the rules themselves (domain/).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.answer_rules import (
@@ -20,6 +21,8 @@ from gym_enrichment.domain.findings import Findings
 from gym_enrichment.domain.grounding import (
     WOMEN_SPACE,
     AmenityClaim,
+    GroundedAmenities,
+    GroundedWomen,
     Mentions,
     Status,
     ground_amenities,
@@ -30,7 +33,9 @@ from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.hours import StatedHours, stated_hours, translated_hours
 from gym_enrichment.domain.models import Bundle, WomenOnly
 from gym_enrichment.domain.women import WomenStatement, women_only_verdict
-from gym_enrichment.prompts.combined import CombinedAnswer
+from gym_enrichment.prompts.combined import AmenitiesAnswer, CombinedAnswer, DescriptionAnswer, WomenAnswer
+
+Value = TypeVar("Value")
 
 VERSION = 2
 """Changes when the same answer would be judged differently, so that `run` judges it again: from the cache, for free."""
@@ -59,6 +64,31 @@ class Judge:
         return Check(self.vocabulary, parse, bundle)
 
 
+@dataclass(frozen=True, slots=True)
+class Part(Generic[Value]):
+    """What one part of an answer is worth.
+
+    Args:
+        value: what can be published of it; None if nothing can.
+        hard: the rules it breaks that nothing but another answer can mend.
+        soft: those it breaks by claiming too much: `value` is what is left without that.
+    """
+
+    value: Value | None
+    hard: Sequence[str] = ()
+    soft: Sequence[str] = ()
+
+    def accepted(self) -> Value:
+        """The value of a part that breaks no rule.
+
+        Raises:
+            AnswerRejected: it breaks some; names all of them.
+        """
+        if self.value is None or self.hard or self.soft:
+            raise AnswerRejected([*self.hard, *self.soft], usable=None if self.hard else self.value)
+        return self.value
+
+
 class Check:
     """Judges answers about one gym. `prepare` does what needs no answer, while one is waited for."""
 
@@ -80,20 +110,38 @@ class Check:
                 is `usable`.
         """
         answer = self._parse(text)
-        hard = _hard_reasons(answer, self._name)
+        description, amenities, women = self.description(answer), self.amenities(answer), self.women(answer)
+        hard = list(dict.fromkeys([*description.hard, *amenities.hard, *women.hard]))
+        findings = None
+        if not hard and description.value and amenities.value and women.value:
+            findings = assembled(description.value, amenities.value, women.value)
+        return Part(findings, hard, [*description.soft, *amenities.soft, *women.soft]).accepted()
+
+    def description(self, answer: DescriptionAnswer) -> Part[tuple[str, Status]]:
+        """The description, with how it was checked."""
+        text = answer.description
+        if hard := [*broken_character_rules([text]), *broken_description_rules(text, self._name)]:
+            return Part(None, hard, self._described.broken_rules(text))
+        if soft := self._described.broken_rules(text):
+            mended = self._described.repaired(text)
+            return Part((mended, "repaired") if mended else None, soft=soft)
+        return Part((text, "verified"))
+
+    def amenities(self, answer: AmenitiesAnswer) -> Part[GroundedAmenities]:
+        """The amenities, with the reviews that show them."""
+        names = [claim.name for claim in answer.amenities]
+        if hard := [*broken_character_rules(names), *broken_amenity_rules(names)]:
+            return Part(None, hard)
         claims = [AmenityClaim(claim.name, claim.reviews) for claim in answer.amenities]
-        amenities = ground_amenities(claims, self._reviews, self._mentions, self._vocabulary)
+        return Part(ground_amenities(claims, self._reviews, self._mentions, self._vocabulary))
+
+    def women(self, answer: WomenAnswer) -> Part[tuple[GroundedWomen, StatedHours]]:
+        """Women-only hours with the reviews that show them, and the opening hours."""
         women = ground_women(answer.has_women_hours, answer.women_hours_reviews, self._statements, self._name)
-        soft = self._described.broken_rules(answer.description)
         unshown = broken_women_rules(answer.has_women_hours is True, women.reviews)
-        if not (hard or soft or unshown):
-            return Findings(answer.description, "verified", amenities, women, _hours(answer, self._bundle))
-        usable = None
-        if not hard:
-            mended = self._described.repaired(answer.description) if soft else answer.description
-            status: Status = "repaired" if soft else "verified"
-            usable = mended and Findings(mended, status, amenities, women, _hours(answer, self._bundle))
-        raise AnswerRejected([*hard, *soft, *unshown], usable=usable)
+        if hard := broken_character_rules([answer.hours_french or ""]):
+            return Part(None, hard, unshown)
+        return Part((women, _hours(answer, self._bundle)), soft=unshown)
 
     @cached_property
     def _reviews(self) -> dict[int, str]:
@@ -119,16 +167,13 @@ class Check:
         return Described(self._bundle.gym, self._reviews, self._mentions, self._verdict, self._vocabulary)
 
 
-def _hard_reasons(answer: CombinedAnswer, gym_name: str) -> list[str]:
-    """What nothing but another answer can mend."""
-    names = [claim.name for claim in answer.amenities]
-    return [
-        *broken_character_rules([answer.description, answer.hours_french or "", *names]),
-        *broken_description_rules(answer.description, gym_name),
-        *broken_amenity_rules(names),
-    ]
+def assembled(
+    description: tuple[str, Status], amenities: GroundedAmenities, women: tuple[GroundedWomen, StatedHours]
+) -> Findings:
+    """The findings of the three parts of an answer, or of three answers."""
+    return Findings(*description, amenities, *women)
 
 
-def _hours(answer: CombinedAnswer, bundle: Bundle) -> StatedHours:
+def _hours(answer: WomenAnswer, bundle: Bundle) -> StatedHours:
     lines = [str(line) for line in bundle.gym.get("hours") or ()]
     return stated_hours(lines) or translated_hours(lines, answer.hours_french)

@@ -60,9 +60,9 @@ class PackedVariant:
             ]
         )
 
-    def alone(self, bundle: Bundle) -> LlmRequest:
-        """The request about one gym: what asks it alone, and names its answer in the cache."""
-        return self.request([bundle])
+    def requests(self, bundle: Bundle) -> Sequence[LlmRequest]:
+        """The one request about a gym: what asks it alone, and names its answer in the cache."""
+        return [self.request([bundle])]
 
     def request(self, subjects: Sequence[Bundle]) -> LlmRequest:
         """The one request about some gyms. About a single one, it names that gym's answer in the cache."""
@@ -111,4 +111,4 @@ class PackedVariant:
         check = self.judge.check(prompt.parse, bundle)
         idle.add(check.prepare)
         answer = await packer.ask(bundle, request, check)
-        return enrichment_from(answer, bundle, request, self), answer.usage
+        return enrichment_from(answer, bundle, [request], self), answer.usage

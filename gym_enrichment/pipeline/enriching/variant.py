@@ -3,11 +3,12 @@
 What must not live here: which variants there are (variants.py) and what one asks (a module each).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from gym_enrichment.domain.findings import Findings
+from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.models import Bundle, Enrichment
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.requests import Answer, LlmRequest, Usage
@@ -54,23 +55,25 @@ class Variant(Protocol):
     def gyms_per_call(self) -> int:
         """How many gyms a call is about, as a rule."""
 
-    def alone(self, bundle: Bundle) -> LlmRequest:
-        """The request about one gym alone: its fingerprint names the gym's answer in the cache."""
+    def requests(self, bundle: Bundle) -> Sequence[LlmRequest]:
+        """The requests about one gym alone: their fingerprints name its answers in the cache."""
 
     def asking(self, gateway: Gateway, idle: IdleWork) -> AbstractAsyncContextManager[Enrich]:
         """Enriches through `gateway` until the context ends; what can be done while it waits is given to `idle`."""
 
 
-def enrichment_from(answer: Answer[Findings], bundle: Bundle, request: LlmRequest, variant: Variant) -> Enrichment:
-    """The row of a gym that was asked about with `request`; its figures are what was paid for it now."""
+def enrichment_from(
+    answer: Answer[Findings], bundle: Bundle, requests: Sequence[LlmRequest], variant: Variant
+) -> Enrichment:
+    """The row of a gym that was asked about with `requests`; its figures are what was paid for it now."""
     return Enrichment(
         place_id=bundle.place_id,
-        variant=request.variant,
+        variant=variant.name,
         state="enriched",
         bundle_hash=bundle.content_hash,
         model=answer.model,
         prompt_version=variant.prompt_version,
-        fingerprint=request.fingerprint,
+        fingerprint=fingerprint_of(requests),
         setup_hash=variant.setup_hash,
         prompt_tokens=answer.usage.prompt_tokens,
         completion_tokens=answer.usage.completion_tokens,
@@ -78,3 +81,9 @@ def enrichment_from(answer: Answer[Findings], bundle: Bundle, request: LlmReques
         from_cache=answer.from_cache,
         **answer.value.fields(bundle.reviews, publish_unverified=variant.judge.publish_unverified),
     )
+
+
+def fingerprint_of(requests: Sequence[LlmRequest]) -> str:
+    """Names all that was asked about a gym: the fingerprint of its one request, or a hash of those of several."""
+    fingerprints = [request.fingerprint for request in requests]
+    return fingerprints[0] if len(fingerprints) == 1 else content_hash(fingerprints)

@@ -4,6 +4,7 @@ import math
 
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
+from gym_enrichment.pipeline.enriching.fanout import FanoutVariant
 from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.pipeline.enriching.packed import PackedVariant
 from gym_enrichment.pipeline.enriching.variant import Variant
@@ -19,6 +20,8 @@ def variant_of(settings: Settings, endpoint: Endpoint) -> Variant:
     match settings.variant:
         case VariantChoice.COMBINED:
             return CombinedVariant(endpoint, judge)
+        case VariantChoice.FANOUT:
+            return FanoutVariant(endpoint, judge)
         case VariantChoice.PACKED:
             # In an API batch every answer takes hours, however short it is.
             batched = settings.llm_mode is LlmMode.BATCH
