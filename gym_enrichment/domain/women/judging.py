@@ -146,6 +146,8 @@ def _judge(folded: str, start: int, end: int, said: str) -> Literal["yes", "no"]
     asked = stop and stop[0] in "?؟" and (stop.start() <= words.ASKED_SOON or words.ASKED.search(before))
     if asked or words.ELSEWHERE.search(before):
         return None
+    if words.LOOKED_FOR.search(before):
+        return "no" if words.ANSWERED_NO.match(after) else None
     if words.NOT_A_GYM.match(after) or words.CHANGING_BEFORE.search(before):
         return None
     if said == "no":

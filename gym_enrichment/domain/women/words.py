@@ -21,14 +21,14 @@ _ONLY = (
     r"(?:only|just|exclusively|exclusive|dedicated|reserved|separated?|designated|private|own|entire"
     r"|whole|specific|special)"
 )
-_F = r"(?:femmes?|dames?|filles?|feminine?s?|soeurs?|sours?)"
+_F = r"(?:femmes?|dames?|lad(?:y|ies)|filles?|feminine?s?|soeurs?|sours?)"
 _SPACE_FR = (
     r"(?:salles?|espaces?|sections?|etages?|zones?|parties?|coins?|pieces?|horaires?|heures?"
     r"|creneaux?|seances?|cours|jours?"
     r"|journees?|matins?|matinees?|apres[- ]midis?|soirs?|soirees?|plages?(?: horaires?)?|clubs?"
     r"|gyms?|niveaux?|sous[- ]sols?)"
 )
-_HALF_DAY_FR = r"(?:le matin|l'apres[- ]midi|le soir|la journee)"
+_HALF_DAY_FR = r"(?:le matin|l'apres[- ]midi|le soir|la journee|en (?:journee|matinee|soiree))"
 _KEPT_FR = (
     r"(?:reserve|dedie|consacre|exclusi|uniquement|seulement|specia|separe|propre|juste|que|rien que"
     r"|fitness|sport|de sport|muscu\w*|de muscu\w*|entier|100 ?%)\w*"
@@ -62,6 +62,7 @@ _YES = (
         rf"{_W} (?:(?:gym|training|work ?out|weights?|fitness|exercise|exclusive|private|separate"
         rf"|cardio) )?{_PLACE}\b"
     ),
+    rf"{_W} (?:swim(?:ming)?|gym|training|work ?out) (?:sessions?|slots?|times?|mornings?|evenings?|nights?|days?)\b",
     rf"\b{_ONLY} (?:{_W} (?!rooms?\b)(?:(?!in|at|on|of|from)\w+ )?{_SPACE}|{_SPACE} (?:\w+ )?for (?:the |us )?{_W})\b",
     rf"\b{_SPACE} (?:\w+ )?{_ONLY} (?:for|to) (?:the |us )?{_W}\b",
     rf"\b{_W} exclusive(?:ly)?\b",
@@ -82,10 +83,12 @@ _YES = (
         rf"|100 ?%) (?:pour |aux |a la gent )?(?:les )?{_F}\b"
     ),
     r"\bfemmes? (?:uniquement|seulement|only|exclusivement)\b",
+    rf"\breserv(?:er|ez|e) aux? {_F}\b",
+    rf"\b{_SPACE_FR} (?:de \w+ )?sans (?:les |des )?(?:hommes|mecs|garcons)\b",
     r"\b(?:non|pas)[ -]mixte\b",
     r"\b(?:interdit(?:e|es|s)? aux hommes|hommes (?:sont )?interdits)\b",
     rf"\b{_F} (?:de|:|c'est de|entre) ?\d{{1,2}} ?h",
-    rf"\b(?:pour (?:les )?|les ){_F} (?:c'est )?{_HALF_DAY_FR}\b",
+    rf"\b(?:pour (?:les )?|les |aux ){_F} (?:c'est )?{_HALF_DAY_FR}\b",
     rf"\b{_F} ?(?:c'est|:) ?{_HALF_DAY_FR}\b",
     (
         r"\b(?:(?:lun|mar|mercre|jeu|vendre|same)dis?|dimanches?)(?: (?:matins?|soirs?))?"
@@ -136,6 +139,23 @@ _NO = (
         r"\b(?:salle|gym|espace|club|endroit|sport|fitness|c'est|est|tout|reste|entierement|etage"
         r"|zone) (?:de sport |trop |toujours |completement |tres |une salle )?mixte\b"
     ),
+    (
+        rf"\b(?:(?:pas de|aucune?|no) (?:place|acces|access|entry) (?:pour |aux |for )(?:les )?(?:{_F}|{_W})"
+        rf"|interdite?s? aux (?:{_F}))\b"
+    ),
+    rf"\b{_W} (?:are |is )?(?:not|n't) (?:allowed|accepted|admitted)\b",
+    r"\bmixte (?:toute la journee|tous les jours|tout le temps|a toute heure)\b",
+    # a gym for men only: not where the hours are shared out
+    (
+        r"\b(?:salle|club|gym|c'est|place|gimnasio) (?:\w+ ){0,3}?"
+        r"(?:(?:uniquement|exclusivement|seulement|que|reservee?) (?:aux|pour (?:les )?)hommes"
+        r"|pour (?:les )?hommes (?:uniquement|seulement)|(?:solo|exclusivo) para hombres"
+        rf"|for men only|only for men)\b(?! (?:{_HALF_DAY_FR}|in the|at|on|from|until|de \d|por la))"
+    ),
+    r"(?<!\w)(?:(?:لل|ل)?رجال(?:ي|يه)? فقط|فقط (?:لل|ل)رجال)(?! (?:مساء|صباحا|في|من))",
+    r"\b(?:ghir (?:lel |l )?r[dj]?jal|r[dj]?jal (?:bark|berk|brk))\b(?! (?:f|fel|m[ei]?n|l?3chiya|l?sba[h7])\b)",
+    rf"\bm(?:ou?|u)?kh(?:a|ta)?l[ae]?t+(?:a|in|een|ine)? (?:bin |f?ih?a? )?(?:l?r[dj]?jal|{_DARJA})\b",
+    r"\b(?:l?a?salle|l?gym|l?blas[st]?a|c'est|rahi|raha) (?:\w+ )?m(?:ou?|u)?khtalat\w*\b",
     r"\b(?:gimnasio|sala|es) (?:\w+ )?mixt[oa]\b",
     r"(?<!غير )\bمختلط\w*",
 )
@@ -172,7 +192,20 @@ ELSEWHERE = re.compile(
     r"|(?:otr[oa]s?|antigu[oa]|mi anterior) (?:gimnasios?|gym|clubs?|sedes?|sucursal\w*|centros?)"
     r"|(?:gimnasio|gym) anterior"
     r"|(?:ال)?(?:(?:فرع|نادي|جيم) (?:ال)?(?:اخر|ثاني|تاني|سابق|قديم)|(?:قاعه|صاله) (?:ال)?(?:اخري|سابقه|قديمه))"
-    r"|l?(?:salle|gym|club) (?:we?7da )?(?:l?okhra|khra|l?9dima))\b"
+    r"|l?(?:salle|gym|club) (?:we?7da )?(?:l?okhra|khra|l?9dima)"
+    r"|(?:gyms?|clubs?|places?) (?:down|across|up) the (?:road|street)|(?:gyms?|clubs?|places?) (?:next door|nearby)"
+    r"|(?:salles?|clubs?) (?:d'a cote|d'en face|du quartier)|(?:gimnasio|gym) de (?:al lado|enfrente))\b"
+)
+LOOKED_FOR = re.compile(  # what somebody seeks, or asks for, is not said to be here
+    r"\b(?:je (?:re)?cherche|i(?: am|['’]?m) (?:still )?looking for|anyone know|estoy buscando|(?<!que )busco"
+    r"|ابحث عن|نحوس علي|rani n7awe?s|n7awe?s)(?: [\w'’]+){0,3} ?$"
+    r"|\b(?:demande[rz]?|savoir|asked(?: \w+)?|ask|wonder\w*|know|pregunt\w+|saber) (?:s'il|si|if|whether)"
+    r" (?:y a|y avait|ils avaient|there (?:is|was|are|were)"
+    r"|they have|they had|hay|habia|tienen|tenian)(?: [\w'’]+){0,3} ?$"
+)
+ANSWERED_NO = re.compile(
+    r"[^.!?\n]{0,30}?\b(?:m'a dit|(?:m')?ont dit|a repondu|la reponse|said|told me|answer(?:ed)?(?: was)?"
+    r"|dijeron|respuesta)(?: que| est| etait| es)? no[nt]?\b"
 )
 _STOP = (
     r"(?:in|into|at|from|with|where|problem|problems|issue|issues|dans|avec|souci|probleme|doubt"
@@ -195,7 +228,8 @@ WISHED = re.compile(
     r"|needs? (?:an?|some|to)|please|if (?:there|they|it|you)|fantasi[sz]ing|suggest\w*|dream\w*|want"
     r"|why not|missing|consider"
     r"|aimer\w+|souhait\w+|voudr\w+|faudrait|faut|manqu\w+|dommage|si (?:il|vous)|serait|merit\w+"
-    r"|ajout\w+|prevoir|espere"
+    r"|ajout\w+|prevoir|espere|(?:devrai|pourrai)(?:t|ent) (?:faire|avoir|mettre|ouvrir|creer|proposer|amenager)"
+    r"|(?:devriez|pourriez) (?:faire|avoir|mettre|ouvrir|creer|proposer|amenager)"
     r"|gustaria|encantaria|ojala|falta|deberian?|(?:seria|estaria) (?:\w+ )?|pay (?:extra|more)(?: for)?"
     r"|نتمني|اتمني|نرجو|ارجو|نقترح|اقترح|ياريت|يا ريت|ليت|لو (?:كان|كانت|فيه|هناك|يوجد)|ينقص\w*|ن?محتاج\w*|نحتاج"
     rf"|bghina|khas|n?challah|inchallah|nchalah|lou?kan|lokan){_LEAD}"
@@ -241,9 +275,41 @@ HOURS = re.compile(
 SENTENCE_END = re.compile(r"[.!?;\n؟]")
 HINTS = (
     *("women", "woman", "ladies", "lady", "female", "girl", "no men", "men not", "men are", "unisex", "co-ed"),
-    *("coed", "mixt", "mixed", "separate", "femme", "dame", "fille", "femini", "hommes", "mujer", "chica", "damas"),
-    *("senora", "femenin", "frau", "damen", "kvinde", "damer", "nssa", " nsa", "nisa", "bnat", "banat"),
-    *("نسا", "سيدات", "بنات", "نسو", "حريم", "مختلط"),
+    *(
+        "coed",
+        "mixt",
+        "mixed",
+        "separate",
+        "khtalat",
+        "mkhalta",
+        "rjal",
+        "redjal",
+        "femme",
+        "dame",
+        "fille",
+        "femini",
+        "hommes",
+        "mujer",
+        "chica",
+        "damas",
+    ),
+    *(
+        "senora",
+        "femenin",
+        "hombres",
+        "men only",
+        "only for men",
+        "frau",
+        "damen",
+        "kvinde",
+        "damer",
+        "nssa",
+        " nsa",
+        "nisa",
+        "bnat",
+        "banat",
+    ),
+    *("نسا", "سيدات", "بنات", "نسو", "حريم", "مختلط", "رجال"),
 )
 ASKED = re.compile(
     r"\b(?:is there|are there|(?:do|does) (?:you|they|it|this)|have you|any|y a[- ]t[- ]il|est[- ]ce"

@@ -58,6 +58,11 @@ def verdict(*reviews: str, name: str = "") -> str:
         "الصباح للنساء والمساء للرجال",
         "sbah lel nssa w l3chiya lel rjal",
         "étage ta3 lebnat",
+        "Le coin lady a ses propres machines",
+        "Une salle sans hommes, quel calme",
+        "les hommes le soir et aux femmes en matinée",
+        "10h a 12h reserver aux dames",
+        "The women's swimming sessions are on Mondays",
     ],
 )
 def test_a_space_or_hours_for_women_only_is_a_yes(text: str) -> None:
@@ -97,6 +102,14 @@ def test_a_space_or_hours_for_women_only_is_a_yes(text: str) -> None:
         "ma3andhomch salle lel nssa",
         "makaynch wa9t lel bnat",
         "nchallah ydiro wa9t lel nssa",
+        "Vous devriez ouvrir un espace pour les femmes",
+        "Mixte toute la journée",
+        "C'est un club pour hommes seulement",
+        "صالة للرجال فقط",
+        "la salle ghir rjal",
+        "lgym mokhtalat rjal w nsa",
+        "Women are not allowed",
+        "Elle a demandé s'il y avait des heures pour femmes, on lui a répondu : la réponse est non",
     ],
 )
 def test_a_denial_a_wish_a_removal_or_a_mixed_gym_is_a_no(text: str) -> None:
@@ -137,6 +150,9 @@ def test_a_denial_a_wish_a_removal_or_a_mixed_gym_is_a_no(text: str) -> None:
         "clases con mujeres mayores",
         "salle fiha bnat w rjal",
         "deux vestiaires, un pour les femmes et un pour les hommes",
+        "Je cherche une salle pour femmes à Oran",
+        "The club down the street has a ladies only room",
+        "Can anyone tell me, I want to know if they have women only hours",
     ],
 )
 def test_staff_changing_rooms_questions_and_discounts_say_nothing(text: str) -> None:
