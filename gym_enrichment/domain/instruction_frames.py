@@ -63,7 +63,7 @@ FRAMES = (
     _frame(
         ": =",
         rf"(?:^|[\n>\]}}.!?*#|])[\s*_\-]{{0,8}}{_ROLES}\s*(?:\([^()\n]{{0,30}}\)\s*)?(?:\bprompt\s*)?[*_]{{0,4}}\s*[:=](?!\d)",
-        r"[:=]\s*[\"']?(?:true|false)\b",
+        r"[:=]\s*[\"']?(?:true|false)\b|\b(?:only|hours|evidence|verdict|amenities)\s*=\s*[\"']?(?:yes|oui|all|none|1)\b",
         r"\b(?:description|amenities)\s*(?:=|:=)\s*[\"'\[“]",
     ),
     _frame(
@@ -76,7 +76,7 @@ FRAMES = (
         r"|respuesta|descripcion|الوصف)",
     ),
     _frame(
-        "display font-size javascript: onerror onload onclick onmouse <? alert eval document. table select -rf os.s __import subprocess",
+        "display font-size javascript: onerror onload onclick onmouse <? alert eval document. drop select -rf os.s __import subprocess",
         r"display\s*:\s*none|font-size\s*:\s*0\b|javascript:|\bon(?:error|load|click|mouseover)\s*=|<\?php|\balert\s*\(|\beval\s*\(|document\.(?:cookie|location|write)",
         r"\bdrop\s+table\b|\bunion\s+select\b|\bselect\s+\*\s+from\b|\brm\s+-rf\b|\bos\.system\b|__import__|\bsubprocess\.",
     ),

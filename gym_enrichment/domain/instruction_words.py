@@ -27,7 +27,7 @@ STRICT_PAIRS = frozenset(
 LOOSE_PAIRS = frozenset("and always,and then,and also,and please,and now".split(","))
 ADVERBS = frozenset(
     "please always only just also now then simply instead toujours seulement simplement maintenant siempre solo ahora immer"
-    " jetzt nur الان فقط دائما".split()
+    " jetzt nur الان فقط دائما bien vouloir".split()
 )
 """Words that may stand between such a place and its imperative."""
 
@@ -83,12 +83,12 @@ _MODEL = (
     r"|\b(?:intelligence artificielle|artificial intelligence|inteligencia artificial)\b|\b(?:kunstliche intelligenz|ki)\b"
     r"|\bsprachmodell\b|\bchat ?bots?\b|(?:ال|لل)?ذكاء الاصطناعي|نموذج (?:ال)?لغوي)"
 )
-_WRITER = rf"(?:{_MODEL}|\b(?:model|modele|modelo|bot|robot|summari[sz]er|annotator|crawler|scraper|parser|(?:ال)?نموذج|(?:ال)?روبوت)\b)"
+_WRITER = rf"(?:{_MODEL}|\b(?:model|modele|modelo|bot|robot|(?:description|summary|text) generator|summari[sz]er|annotator|crawler|scraper|parser|(?:ال)?نموذج|(?:ال)?روبوت)\b)"
 _ANSWER = (
     r"(?:description|descriptif|summary|synopsis|output|answer|response|reply|json|schema|fields?|entry|listing|directory"
     r"|resume|reponse|sortie|champs?|annuaire|descripcion|resumen|respuesta|salida|campos?|directorio|beschreibung"
     r"|zusammenfassung|antwort|ausgabe|feld|verzeichnis|texte final|final text|liste d equipements|liste des equipements"
-    r"|wasf|jawab)"
+    r"|texte de presentation|synthese|sintesis|blurb|write up|wasf|jawab)"
 )
 _LISTS = (
     r"(?:amenit(?:y|ies)|amenites?|features|facilities|filters?|tags?|categories|equipements?|services|prestations|filtres"
@@ -107,7 +107,7 @@ _WRITE_FR = (
     r"|declar(?:e|ez|er)|affirm(?:e|ez|er)|inclu(?:s|ez|re|r)|inser(?:e|ez|er)|inscri(?:s|vez)|not(?:e|ez|er)"
     r"|marqu(?:e|ez|er)|repond(?:s|ez|re)|renvoi(?:e|es)|renvoyez|retourn(?:e|ez)|affich(?:e|ez)|publi(?:e|ez)"
     r"|re?copi(?:e|ez)|remplac(?:e|ez)|modifi(?:e|ez)|commenc(?:e|ez)|termin(?:e|ez)|regl(?:e|ez)|defini(?:s|ssez)"
-    r"|cit(?:e|ez)|gener(?:e|ez)|produi(?:s|sez)|rempli(?:s|ssez)|place|placez|integr(?:e|ez))"
+    r"|parl(?:e|ez)|(?:fais|faites|faire) (?:figurer|apparaitre|mention)|cit(?:e|ez)|gener(?:e|ez)|produi(?:s|sez)|rempli(?:s|ssez)|place|placez|integr(?:e|ez))"
 )
 _WRITE_ES = (
     r"(?:escrib(?:e|a|ir)|di|diga|decir|pon|ponga|poner|anad(?:e|a|ir)|agreg(?:a|ue|ar)|inclu(?:ye|ya|ir)|mencion(?:a|e|ar)"
@@ -120,13 +120,17 @@ _WRITE_AR = (
     r"و?ف?(?:اكتب(?:وا|و|ي)?|اضف|اضيف(?:وا|و|ي)|ضف|ضع|ضعوا|ضيف|اذكر(?:وا|و|ي)?|قل|قولوا|اجعل(?:وا)?|اجب|اجيبوا|جاوب|حدد"
     r"|ادرج|سجل|انشر|استبدل|زيد|زيدوا|دير|ديروا|حط|حطوا|كتب|ارجع|اطبع)"
 )
-_WRITE_DARJA = r"(?:e?k(?:te|et)b(?:i|li|lna|ou)*|aktab|ktb|zid|zidi|zido|zidou|dir|diri|dirou?|7o?t|7e?tt|ho?tt?|e?gol|goul\w*|9o?u?l|jaweb|raje3)"
+_WRITE_DARJA = r"(?:e?k(?:te|et|to|tou)b(?:i|li|lna|ou)*|aktab|ktb|zid|zidi|zido|zidou|dir|diri|dirou?|7o?t|7e?tt|ho?tt?|e?gol|goul\w*|9o?u?l|jaweb|raje3)"
 _WRITE = rf"(?:{_WRITE_EN}|{_WRITE_FR}|{_WRITE_ES}|{_WRITE_DE}|{_WRITE_AR}|{_WRITE_DARJA})"
 _INTO = r"(?:in|dans|a|au|aux|en|sur|parmi|comme|as|dentro de|entre|als|zu|zur|zum|f|fi|l|lel)"
 _ANSWER_AR = (
     r"(?:لل|ال|بال|ب|ل)?(?:وصف|مرافق|خدمات|تجهيزات|قائمه (?:ال)?(?:مرافق|تجهيزات|خدمات)|اجابه|اجابتك|جواب|جوابك|رد|ردك|ملخص|حقل"
     r"|نتيجه|دليل)\b"
 )
+_SITE = (  # what only somebody who runs a directory is in charge of
+    r"(?:directory|listing|database|platform|web ?site|annuaire|plateforme|base de donnees|directorio|plataforma|sitio web)"
+)
+_READER = r"readers?|systems?|summar\w+|writers?|tools?|lecteurs?|systemes?|redacteurs?|outils?|lector\w*|sistemas?"
 ORDERS = (
     _order(
         "ignor,disregard,forget,overrid,overwrit,overlook,bypass,discard,not follow,don t follow,stop follow,not obey,oubli,neglig"
@@ -138,30 +142,32 @@ ORDERS = (
         rf"@{_DROP} (?:all )?(?:your|tes|vos|tus|deine) (?:guidelines|rules|regles|reglas|regeln|restrictions|restricciones|limits)\b",
         r"\btalimat\w* ~2 (?:yok say|unut|gormezden|dikkate alma)",
         rf"@{_DROP} (?:the|these|those|les|ces|las|estas|die|diese)? ?{_OURS}\b",
-        rf"{_DROP} (?:\w+ ){{0,2}}?(?:everything|anything|all|whatever|tout|ce|todo|lo|alles|كل|ما) ~3 (?:above|told you"
+        rf"{_DROP} (?:\w+ ){{0,2}}?(?:everything|anything|all|whatever|tout|ce|todo|lo|alles|kolch|koulch|كل|ما) ~3 (?:above|told you"
         r"|you were told|you ve been told|you have been told|precede|ci dessus|on t a dit|te han dicho|se te dijo|anterior"
-        r"|oben|سبق|اعلاه|قيل لك)\b",
+        r"|oben|سبق|اعلاه|قيل لك|[g9]alou?le?k (?:men )?9be?l)\b",
     ),
     _order(
         "prompt,system,systeme,sistema,النظام,developer,developpeur,desarrollador,jailbr,api key,cle api,cles api,d api,clave,override,administ,admin,end of"
         ",fin de,نهايه,ende der,directory,annuaire,directorio,platform,plateforme,plataforma,المطور,المسؤول,moderat,moderad,openai,sudo,i order,i command,i hereby,i instruct,i author,ordonne,ordeno,befehle",
-        r"\b(?:system|hidden|initial|secret) prompts?\b|\bprompts? (?:systeme|injection|del sistema)\b",
+        r"\b(?:system|hidden|initial|secret) prompts?\b(?! (?:you|me|us|them|people|users?|every\w+|for)\b)|\bprompts? (?:systeme|injection|del sistema)\b",
         r"\bsystem (?:message|override|instructions?|directives?|commands?|notice|note to|alert)\b",
         r"\b(?:message|instructions?|consignes?|directives?|alerte|ordre) (?:de |du |d )?systeme\b",
         r"\b(?:mensaje|instruccion|instrucciones|orden|aviso) del? sistema\b|\bsystem(?:nachricht|anweisung\w*|meldung)\b",
-        r"[|,] sudo \w+|\bi (?:hereby )?(?:order|command|instruct|authorize) you\b|\bje (?:t|vous) ordonne\b|\bte ordeno\b"
-        r"|\bich befehle\b",
+        r"[|,] sudo \w+",
+        r"\bi (?:hereby )?(?:order|command|instruct|authorize) you\b",
+        r"\b(?:je (?:t|vous) ordonne|te ordeno)\b",
+        r"\bich befehle\b",
         r"(?:رساله|تعليمات|امر|اوامر|ملاحظه|تنبيه) (?:من )?(?:ال)?(?:نظام|مطور|مسؤول)",
-        r"\bdeveloper (?:message|mode|notes?|instructions?)\b|\bmode developpeur\b|\bmodo desarrollador\b|\bjailbr\w+",
-        r"\bapi keys?\b|\bcles? (?:d )?api\b|\bclave (?:de )?api\b|\b(?:admin\w*|safety) override\b|\boverride (?:mode|code|all)\b",
+        r"\b(?:developer (?:message|mode|notes?|instructions?)|mode developpeur|modo desarrollador|jailbr\w+)\b",
+        r"\b(?:api keys?|cles? (?:d )?api|clave (?:de )?api|(?:admin\w*|safety) override|override (?:mode|code|all))\b",
         r"\b(?:note|notice|message|notification|order|instructions?|update|request) (?:from|by|of) (?:the )?(?:site |platform )?"
         r"(?:admin\w*|developers?|moderat\w+|directory|platform|openai)\b",
         r"\b(?:note|message|consignes?|instructions?|demande) (?:de |du |des |de la |de l )?(?:administrat\w+|developpeurs?"
         r"|moderat\w+|annuaire|plateforme)\b",
         r"\b(?:nota|mensaje|aviso|instrucciones) (?:de |del |de la |de los )?(?:administrador\w*|desarrollador\w*|moderador\w*"
         r"|directorio|plataforma)\b",
-        r"\bend of (?:the |all |user |customer )?(?:reviews|data|input|context|prompt|user input|instructions|document)\b"
-        r"|\bfin (?:de )?(?:los |las |des |l |la )?(?:avis|donnees|resenas|datos|commentaires|entree|contexte|contexto) [|,]"
+        r"\bend of (?:the |all |user |customer )?(?:reviews|data|input|context|prompt|user input|instructions|document)\b",
+        r"\bfin (?:de )?(?:los |las |des |l |la )?(?:avis|donnees|resenas|datos|commentaires|entree|contexte|contexto) [|,]"
         r"|نهايه (?:ال)?(?:تقييمات|مراجعات|تعليقات|بيانات)|\bende der (?:bewertungen|daten|rezensionen|eingabe)\b",
     ),
     _order(
@@ -202,7 +208,7 @@ ORDERS = (
         r"\b(?:set|mets|mettez|pon|setze|اجعل|ضع) ~6 (?:to|equals?|a|en|auf|الي) (?:true|false|vrai|verdadero|wahr|صحيح)\b",
     ),
     _order(
-        "descripti,summary,synopsis,output,answer,response,reply,json,schema,field,entry,listing,directory,resume,reponse,sortie"
+        "descripti,summary,synopsis,synthese,sintesis,blurb,write up,presentation,output,answer,response,reply,json,schema,field,entry,listing,directory,resume,reponse,sortie"
         ",champ,annuaire,descripci,resumen,respuesta,salida,campo,directorio,beschreibung,zusammenfassung,antwort,ausgabe,feld"
         ",verzeichnis,texte final,final text,liste d,wasf,jawab,fiche,following,suivant,siguiente",
         rf"@{_WRITE_EN} ~20 (?:in|into|inside|within|under|to|as|of) (?:the|your|its|this|that|every|our|final) (?:\w+ )?{_ANSWER}\b"
@@ -219,9 +225,14 @@ ORDERS = (
         r"|mention|include|contain|read|start|begin|end|claim|be (?:exactly|only|empty|in|the)|dire|mentionner|contenir|commencer"
         r"|inclure|indiquer|etre (?:exactement|uniquement|vide)|finir|se terminer|decir|mencionar|contener|incluir|empezar|comenzar"
         r"|ser (?:exactamente|solo)|lauten|enthalten|erwahnen|beginnen|das)\b",
+        rf"\b(?:every|each|all|chaque|toute|cada|jede) {_ANSWER} (?:(?:that )?(?:you|que tu|que vous) \w+ |of yours )?(?:must|shall|has to|have to|should"
+        rf"|doit|devra|debe|muss|soll) (?:always |toujours )?(?:say|state|mention|include|contain|start|begin|end|dire|mentionner|contenir"
+        rf"|commencer|inclure|indiquer|decir|mencionar|contener|incluir|empezar|enthalten|erwahnen|beginnen)\b",
+        rf"\b(?:use|utilise[rz]?|usa(?:lo|la)?|verwende\w*) (?:it |this |that |them |le |la |les |ceci |cela |lo |es |das )?(?:as|comme|como|als)"
+        rf" {_THE}{_ANSWER}\b",
         rf"\b(?:correct|right|expected|final|only valid|bonne|correcte|attendue?|finale?|correcta|esperada|richtige) (?:{_ANSWER})"
-        r" (?:is|should be|must be|est|sera|es|sera|debe ser|ist|to|attendue|[|,])"
-        rf"|\b(?:reponse|sortie|respuesta|salida) (?:correcte|attendue|finale|exacte|correcta|final|esperada) (?:est|es|[|,])",
+        r" (?:is|should be|must be|est|sera|es|sera|debe ser|ist|to|attendue|[|,])",
+        r"\b(?:reponse|sortie|respuesta|salida) (?:correcte|attendue|finale|exacte|correcta|final|esperada) (?:est|es|[|,])",
         r"@(?:here is|here s|below is|voici|voila|aqui esta|aqui tienes|hier ist|هذا هو) (?:the|your|le|la|ta|votre|el|das|die)?"
         r" ?(?:\w+ )?(?:json|output|answer|summary|reponse|sortie|resume|respuesta|salida|antwort|ausgabe)\b",
         rf"@make {_THE}{_ANSWER} (?:say|state|mention|claim|include|look)\b",
@@ -286,18 +297,18 @@ ORDERS = (
     ),
     _order(
         "now on,partir de,desormais,ab jetzt,الان,act as,pretend,role,behave,agis,comporte,joue,semblant,comme si,actua,finge,verhalte"
-        ",تصرف,تظاهر,تقمص,summar,describ,descri,decri,resum,writ,redig,generat,classif,process,analy,تلخ,وصف,beschreib,zusammenfass"
+        ",تصرف,تظاهر,تقمص,compil,redact,summar,describ,descri,decri,resum,writ,redig,generat,classif,process,analy,تلخ,وصف,beschreib,zusammenfass"
         ",listed,marked,tagged,label,treat,consider,اعتبر,this review,cet avis,esta resena,autres avis,above,ci dessus,precede,anterior,these words,ces mots",
         r"\b(?:from now on|starting now) (?:you (?:are|will (?:act|answer|respond|only|always|say|write)|must (?:act|answer|respond|say|write)"
         r"|answer|speak|respond)|respond|answer|act|always (?:say|write|answer))\b",
-        r"\b(?:a partir de maintenant|desormais|des maintenant) (?:tu (?:es|dois|vas|reponds|ecris)|reponds|ecris|agis)\b"
-        r"|\b(?:a partir de ahora|desde ahora) (?:eres|responde|debes|escribe|actua|vas)\b|\bab jetzt (?:bist|antworte|schreibe?)\b"
+        r"\b(?:a partir de maintenant|desormais|des maintenant) (?:tu (?:es|dois|vas|reponds|ecris)|reponds|ecris|agis)\b",
+        r"\b(?:a partir de ahora|desde ahora) (?:eres|responde|debes|escribe|actua|vas)\b|\bab jetzt (?:bist|antworte|schreibe?)\b"
         r"|من الان (?:فصاعدا )?(?:انت|عليك|اجب|اكتب|ستكون)",
         r"@(?:act as (?:an? |if you |the )|pretend (?:to be an?|you are) |role ?play as|behave (?:as|like) an? |agis (?:comme|en tant"
         r" que)|comporte toi comme|joue le role|fais (?:semblant d etre|comme si tu)|actua como|comportate como|finge (?:ser|que)|verhalte dich"
         r" wie|تصرف (?:ك|مثل)|تظاهر|تقمص)",
         r"@(?:when|while|whenever|if|before|lorsque|quand|en|si|al|cuando|wenn|beim|عند|عندما) (?:you |tu |vous |te |du )?(?:are |es |etes )?"
-        rf"(?:summari[sz]\w+|describ\w+|writ\w+|generat\w+|classif\w+|process\w+|analy[sz]\w+|resum\w+|decri\w+|redig\w+|traite\w*|traduis\w*"
+        rf"(?:summari[sz]\w+|describ\w+|writ\w+|generat\w+|classif\w+|process\w+|analy[sz]\w+|resum\w+|decri\w+|redig\w+|traite\w*|traduis\w*|redact\w+|compil\w+|escrib\w+"
         rf"|beschreib\w*|zusammenfass\w*|تلخيص|وصف|تلخص|تكتب|تصف) ~8 [,|] (?:please |always |never |only |toujours |siempre |immer |you must )?"
         rf"{_WRITE} ",
         r"\b(?:must|shall|has to|doit|devra|debe|tiene que|muss) (?:be|etre|ser|werden)? ?(?:listed|described|marked|tagged|labell?ed|classified"
@@ -312,10 +323,57 @@ ORDERS = (
         r" (?:\w+ )?(?:review|message|text|comment|words|avis|message|texte|commentaire|mots|resena|mensaje|texto|تعليق|رساله|نص|التعليق|الرساله)"
         r" (?:as|to be|comme|como|ك)",
         r"@(?:only )?(?:use|trust|consider|believe|utilise|utilisez|fie toi|crois|usa|considera|nutze) (?:only|seulement|uniquement|solo|nur|just) (?:this"
-        r"|a |cet|cette|ce|esta|este|diese\w*) ?(?:review|avis|commentaire|resena|comentario|bewertung)\b"
-        r"|\b(?:ignor\w*|disregard|discard|do not use|don t use|n utilise(?:z)? pas|no uses) (?:all |any |toutes? |tous |les |the |todas |las )*"
+        r"|a |cet|cette|ce|esta|este|diese\w*) ?(?:review|avis|commentaire|resena|comentario|bewertung)\b",
+        r"\b(?:ignor\w*|disregard|discard|do not use|don t use|n utilise(?:z)? pas|no uses) (?:all |any |toutes? |tous |les |the |todas |las )*"
         r"(?:other|autres|demas|otras|remaining) (?:reviews?|avis|resenas|comments|commentaires|data|facts|donnees|datos|evidence)\b(?= [|]| and (?:write|say|set"
         r"|add|only)| et | y )",
+    ),
+    _order(
+        "owner of,operator of,editor,administrat,proprietaire,propietari,gestionnaire,responsable,redac"
+        ",automat,priorit,precedence,prioridad",
+        rf"\b(?:as|i am|i m|en tant qu|je suis|como|soy) (?:the |an? |l |un |el )?administrat\w+ (?:of|de|du|del) {_THE}site\b",
+        rf"\b(?:as|being|en tant que?|como|i am|i m|je suis|soy) (?:the |an? |l |le |la |un |el )?(?:owner|operator|editor|administrat\w+"
+        rf"|proprietaire|gestionnaire|responsable|propietari[oa]|administrador\w*) (?:of|de|du|del) {_THE}{_SITE}\b",
+        r"\b(?:note|notice|message|correction|update|statement|instructions?|nota|mensaje|aviso|correccion|mise a jour) (?:from|by|de|del) "
+        r"(?:the |our |l |la |le |el )?(?:editors?|editorial|redaction|equipe (?:editoriale|de redaction)|equipo editorial|redaccion)\b",
+        rf"\b(?:note|notice|message|reminder|consigne|nota|mensaje|hinweis|attention|warning) (?:to |a |para )?(?:automat\w+ (?:{_READER}))\b",
+        rf"\b(?:note|notice|message|reminder|consigne|nota|mensaje|hinweis) (?:to|for|pour|a|au|aux|para|al|fur) (?:the |any |all |le |la |les |l |el |los "
+        rf"|den )?(?:redacteurs?|writers?|redactor\w*|automat\w+ (?:{_READER})|(?:{_READER}) automat\w+)\b",
+        r"\b(?:this|cet|esta) (?:review|comment|avis|resena) (?:has|takes|a|prend|tiene) (?:the )?(?:absolute |la )?"
+        r"(?:priority|precedence|priorite|prioridad) (?:over|sur|sobre)\b",
+    ),
+    _order(
+        "whoever,anyone who,quiconque,celui qui,celle qui,ceux qui,quien ",
+        rf"\b(?:whoever|anyone who|quiconque|celui qui|celle qui|ceux qui|quien) (?:is |will )?(?:compil\w+|summari[sz]\w+|writ\w+|redig\w+|resum\w+"
+        rf"|decri\w+|describ\w+|redact\w+|read\w*|lit|lira|lee) ~4 (?:{_ANSWER}|texts?|texte|reviews?|avis|resenas|comments?|commentaires) ~8 (?:should|must|shall|has to|needs to|doit|devra|debe|deberia) ~1 (?:also )?{_WRITE} ",
+    ),
+    _order(
+        "wrong,invalid,incorrect,reject,incomplet,false,faus,rejete,rechazad,falsch",
+        rf"\b(?:any|every|each|all|toute|chaque|cualquier|cada|jede) {_ANSWER} ~5 (?:that|which|qui|que|die) ~1 (?:do(?:es)? ?n(?:o?t| t)|fails? to|omits?|leaves? out"
+        rf"|lacks?|ne|no|nicht) ~12 (?:wrong|invalid\w*|incorrect\w*|rejected|incomplete\w*|false|fauss?e?|rejetee?|rechazad[oa]|falsch)\b",
+    ),
+    _order(
+        "whatever,regardless,no matter,peu importe,quoi que",
+        rf"\b(?:whatever|regardless of(?: what)?|no matter what|peu importe(?: ce que)?|quoi que) ~2 (?:reviews?|hours|data|facts|text|avis|horaires|donnees|faits|textes?) ~3 , (?:please )?(?:{_WRITE_EN}|{_WRITE_FR}) (?:that|que|qu)\b",
+    ),
+    _order(
+        "summari,describing,resum,decri,review as,comment as,avis comme,commentaire comme",
+        r"@(?:stop|arrete[rz]?|deja de) (?:de )?(?:summari[sz]\w+|describing|resum\w+|decri\w+)\b",
+        r"@(?:count|take|accept|use|compte[rz]?|prends|prenez) (?:this|my|cet|mon) (?:review|comment|avis|commentaire) (?:as|comme) (?:an? |the |une? |la )?"
+        r"(?:evidence|proof|fact|truth|preuve|source)\b",
+    ),
+    _order(
+        "imagin,pretend,suppose,stell dir",
+        r"@(?:imagine[rz]?|imagina|pretend|suppose|stell dir vor) (?:, )?(?:that |que |dass )?(?:you (?:are|re)|tu es|vous etes|eres|du bist|du) ~12 "
+        r"(?:and|et|y|und|then|puis|[|,]) (?:\w+ )?(?:write|describe|answer|respond|compose|redige[rz]?|decri\w+|ecri\w+|repond\w*|escrib[ea]|describ[ea]"
+        r"|responde|schreib\w*|beschreib\w*)\b",
+    ),
+    _order(
+        "يجب,لازم,ينبغي,ملخصك,وصفك,ردك,جوابك,اجابتك,beim ",
+        r"(?:يجب|لازم|ينبغي) (?:ان )?(?:ي|ت)(?:حتوي|تضمن|شمل|ذكر|بدا|قول) (?:\w+ )?(?:ردك|جوابك|اجابتك|ملخصك|وصفك|الوصف|الملخص)"
+        r"|(?:ردك|جوابك|اجابتك|ملخصك|وصفك) (?:يجب|لازم|ينبغي) |(?:يجب|لازم|ينبغي) (?:ان )?(?:ردك|جوابك|اجابتك|ملخصك|وصفك) ",
+        rf"في (?:ملخصك|وصفك|ردك|جوابك|اجابتك|الملخص|الوصف) ~2 {_WRITE_AR} ",
+        r"@beim (?:zusammenfass|beschreib|verfass)\w* ~6 (?:erwahn|nenn|schreib|angeb|hinzufug)\w*\b",
     ),
 )
 
