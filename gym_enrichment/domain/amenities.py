@@ -79,7 +79,7 @@ class Vocabulary:
     def __init__(self, amenities: Sequence[Amenity], traps: Sequence[str], denials: Mapping[str, Any]) -> None:
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
         self._by_id = {amenity.id: amenity for amenity in amenities}
-        self._denials = Denials.compiled(denials)
+        self._denials = Denials.compiled(denials, {amenity.id: amenity.group for amenity in amenities})
         self._phrases: dict[tuple[str, ...], str] = {}  # singular words -> amenity id, "" for a trap
         self._exact: dict[tuple[str, ...], str] = {}  # words as they stand -> the same
         entries = list(_entries(amenities, traps))

@@ -17,6 +17,7 @@ _LIST_GAP = re.compile(
     r"[\s,/&+-]*(?:(?:and|or|nor|et|ou|ni|o|y|e|a|an|any|the|de|d|un|une|des|du|even|no|aucun|sans|sin|او|و|ولا)"
     r"[\s,/&+'’-]+){0,3}[\s,/&+'’-]*"
 )
+_NOTHING = r"(?!)"
 _WINDOW = 80  # characters read on each side of a mention
 _SOON = 40  # characters within which a denial takes back a mention ("it says there is a pool, there is no pool")
 
@@ -27,20 +28,28 @@ class Denials:
 
     before: re.Pattern[str]
     after: re.Pattern[str]
+    out_of_order: re.Pattern[str]
+    lasting: frozenset[str]
     kept_by: re.Pattern[str]
 
     @classmethod
-    def compiled(cls, raw: Mapping[str, Any]) -> Denials:
-        """From lists of regular expressions: `before`, `right_before` (may be absent), `breakers`, `after`, ..."""
+    def compiled(cls, raw: Mapping[str, Any], groups: Mapping[str, str]) -> Denials:
+        """From lists of regular expressions: `before`, `right_before` (may be absent), `breakers`, `after`, ...
+
+        `groups` has the group of each concept.
+        """
         ends = _either(raw["clause_ends"])
         breakers = _either([*raw["breakers"], *raw["clause_ends"]])
         before = rf"(?:{_either(raw['before'])})(?:{_GAP}(?!(?:{breakers})\b)\w+){{0,3}}"
         if raw.get("right_before"):
             before = rf"(?:{before}|(?:{_either(raw['right_before'])}))"
         after = _either(raw["after"]).replace(r"\w+", rf"(?!(?:{ends})\b)\w+")
+        lasting = frozenset(raw.get("lasting", ()))
         return cls(
             before=re.compile(rf"(?<!\w){before}{_GAP}$"),
             after=re.compile(rf"{_GAP}(?:{after})(?!\w)"),
+            out_of_order=re.compile(rf"{_GAP}(?:{_either(raw.get('out_of_order', [_NOTHING]))})(?!\w)"),
+            lasting=frozenset(concept for concept, group in groups.items() if {concept, group} & lasting),
             kept_by=re.compile(rf"{_GAP}(?:{_either(raw['kept_by'])})\b"),
         )
 
@@ -54,7 +63,7 @@ class Denials:
             bool(self.before.search(folded, _clause_start(folded, max(floor, start - _WINDOW), start), start))
             for (_, start, _), floor in zip(places, (0, *(end for _, _, end in places)), strict=False)
         ]
-        after = [bool(self.after.match(folded, end, end + _WINDOW)) for _, _, end in places]
+        after = [self._denied_after(folded, concept, end) for concept, _, end in places]
         joined = [
             bool(_LIST_GAP.fullmatch(folded, left[2], right[1])) and right[1] - left[2] <= 20
             for left, right in pairwise(places)
@@ -68,6 +77,11 @@ class Denials:
             for place, b, a in zip(places, before, after, strict=True)
         ]
         return [not no and not _taken_back(i, places, denied) for i, no in enumerate(denied)]
+
+    def _denied_after(self, folded: str, concept: str, end: int) -> bool:
+        if self.after.match(folded, end, end + _WINDOW):
+            return True
+        return concept not in self.lasting and bool(self.out_of_order.match(folded, end, end + _WINDOW))
 
 
 def _taken_back(i: int, places: Sequence[tuple[str, int, int]], denied: Sequence[bool]) -> bool:

@@ -87,6 +87,16 @@ def test_an_amenity_is_found_whatever_its_language_case_accents_and_plural(text:
         "better than the pool",
         "I'd love a pool",
         "ma3andhomch parking",
+        "They are building a pool",
+        "They plan to add a sauna",
+        "The former location had a pool",
+        "The sauna at the hotel next door is nicer",
+        "Not open 24 hours",
+        "Not wheelchair accessible",
+        "Aucun accès pour les fauteuils roulants",
+        "Ils vont ouvrir une piscine",
+        "Van a poner sauna",
+        "khasshom sauna",
     ],
 )
 def test_what_is_denied_wished_for_or_asked_is_not_affirmed(text: str) -> None:
@@ -157,6 +167,35 @@ def test_a_denial_takes_back_what_the_same_review_said_just_before() -> None:
 )
 def test_a_place_for_women_is_an_amenity_and_hours_for_women_are_not(text: str, expected: dict[str, bool]) -> None:
     assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The air conditioning never works",
+        "The AC is still broken",
+        "Le wifi ne marche pas",
+        "La clim est constamment en panne",
+        "El jacuzzi no funciona",
+        "التكييف لا يعمل",
+        "la clim ma tekhdemch",
+    ],
+)
+def test_what_never_works_is_not_affirmed(text: str) -> None:
+    assert not any(found(text).values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The treadmill is still broken",
+        "Le rameur ne marche pas",
+        "One shower has been broken for weeks",
+        "The AC doesn't work very well",
+    ],
+)
+def test_equipment_out_of_order_and_what_works_badly_is_there_all_the_same(text: str) -> None:
+    assert all(found(text).values())
 
 
 def test_a_contrast_ends_a_denial() -> None:
