@@ -188,9 +188,17 @@ class _LineReader:
         return _Statement(days, hours, self._line)
 
     def _days(self) -> frozenset[int]:
-        """`Monday`, `Mon-Fri`, `Sat & Sun`, `lundi, mercredi-vendredi`, `every day`."""
-        if self._skip("every day"):
-            return _EVERY_DAY
+        """The days of a statement, `every day except Friday` among them: of that Friday nothing is stated."""
+        days = _EVERY_DAY if self._skip("every day") else self._named_days()
+        if not self._skip("except"):
+            return days
+        excepted = self._named_days()
+        if not excepted < days:
+            raise HoursError("excepts days that it does not name")
+        return days - excepted
+
+    def _named_days(self) -> frozenset[int]:
+        """`Monday`, `Mon-Fri`, `Sat & Sun`, `lundi, mercredi-vendredi`."""
         days: set[int] = set()
         while True:
             first = self._take("day").day

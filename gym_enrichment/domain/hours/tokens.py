@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from gym_enrichment.domain.hours.clock import Clock, Half
 from gym_enrichment.domain.hours.week import DAYS_PER_WEEK, HoursError
 
-Kind = Literal["day", "every day", "clock", "all day", "closed", "unknown", "dash", "comma", "and", "colon"]
+Kind = Literal["day", "every day", "clock", "all day", "closed", "unknown", "dash", "comma", "and", "colon", "except"]
 
 PUBLIC_HOLIDAY = DAYS_PER_WEEK  # OSM's PH, kept as an eighth day while reading
 
@@ -80,6 +80,11 @@ _TOKEN = re.compile(
                 r"(?![0-9])"
                 r"(?:\ ?(?:(?P<half>[ap])\.? ?m\.?(?![a-z])|(?P<arabic_half>[صم])(?![ء-ي])))?",
             ),
+            (
+                "except",
+                r"(?<![a-z])(?:except(?: for| on)?|sauf|excepte|hormis|hors|salvo|excepto)(?![a-z])"
+                r"|(?<![ء-ي])(?:ما ?عدا|عدا|الا)(?![ء-ي])",
+            ),
             ("closed", r"closed|fermee?|cerrad[oa]|(?<![a-z])off(?![a-z])|مغلقه?(?![ء-ي])"),
             ("unknown", r"(?<![a-z])unknown(?![a-z])"),
             ("day", _day_pattern()),
@@ -100,6 +105,7 @@ _SIMPLE_KINDS: dict[str, Kind] = {
     "comma": "comma",
     "and": "and",
     "colon": "colon",
+    "except": "except",
 }
 
 _HALVES: dict[str, Half] = {"a": "am", "ص": "am", "p": "pm", "م": "pm"}

@@ -505,6 +505,27 @@ class TestFrench:
         assert written | ({0} if "minuit" in sentence else set()) == expected
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Tous les jours sauf vendredi : 8h-20h",
+        "Every day except Friday: 8:00 AM - 8:00 PM",
+        "Mon-Sun except Fri 08:00-20:00",
+        "todos los días excepto viernes de 8:00 a 20:00",
+        "كل يوم ماعدا الجمعة من 8:00 الى 20:00",
+    ],
+)
+def test_of_a_day_that_is_excepted_nothing_is_stated(line: str) -> None:
+    opening = (Interval(8 * 60, 20 * 60),)
+    assert parse_hours([line]).days == (*[opening] * 4, None, *[opening] * 2)
+
+
+@pytest.mark.parametrize("line", ["Mon-Fri except Sunday 08:00-20:00", "Every day except Friday"])
+def test_an_exception_that_does_not_fit_is_refused(line: str) -> None:
+    with pytest.raises(HoursError):
+        parse_hours([line])
+
+
 class TestRealData:
     def test_english_hours_come_out_as_googles_french_ones(self) -> None:
         pairs = [row for row in real_rows("hours_pairs.jsonl") if row["english"] and row["french"]]
