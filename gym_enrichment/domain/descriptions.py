@@ -24,7 +24,9 @@ _JUDGEMENT = re.compile(
     r"|sympathique|accueillant|decevant|mediocre|horrible|nul|mauvais|sale|affreu[xs]|deplorable|lamentable"
     r"|catastrophique|arnaque|incompetent|desagreable|super|top|bon marche|trop cher|hors de prix|recommand"
     r"|convivialite|sympa|proprete|gentil|abordable|a l.ecoute|bon(?:ne)?s? (?:ambiance|accueil|equipement)"
-    r"|de (?:tres )?(?:bonne|haute) qualite|incontournable|irremplacable|qualifie|bienveillant|attentionne|au top)"
+    r"|de (?:tres )?(?:bonne|haute) qualite|incontournable|irremplacable|qualifie|bienveillant|attentionne|au top"
+    r"|souriant|motivant|serviable|aimable|(?<!in)competent|a l ecoute"
+    r"|(?:personnel|equipe|staff|accueil) (?:\w+ )?(?:et )?professionnel)"
     r"(?:e|s|es|le|les|ment|ne|nes|ux|aux|ent|ons)?\b"
 )
 _MARKUP = re.compile(
@@ -32,7 +34,10 @@ _MARKUP = re.compile(
 )
 _SHOUTED = re.compile(r"\b[A-ZÀ-ÖØ-Þ]{4,}(?:\s+[A-ZÀ-ÖØ-Þ]{3,})+\b")
 _CLOSED_FOR_GOOD = re.compile(
-    r"\bferme\w* definitivement|\bdefinitivement ferme|\bn['’ ]existe plus|\ba ferme en \d{4}"
+    r"\bferme\w* definitivement|\bdefinitivement ferme|\bn['’ ]existe plus|\bfermeture definitive"
+    r"|\ba (?:definitivement )?ferme (?:en \d{4}|ses portes)|\bcesse (?:ses|son|toute) activites?|\ba mis la cle sous"
+    r"|\bn['’ ]est plus (?:en (?:activite|service)|ouvert|accessible au public)"
+    r"|\bferme\w* (?:de (?:facon|maniere) (?:permanente|definitive)|pour toujours|pour de bon)"
 )
 _NO_HOURS = re.compile(
     r"\bhoraires?\b[^.]{0,60}\b(?:pas|non|in)[ -]?(?:communiqu|connu|precis|indiqu|renseign|mentionn)"

@@ -69,6 +69,9 @@ def test_a_factual_sentence_stands(sentence: str) -> None:
         ("Elle propose des machines !", "first person"),
         ("FITNESS KING est une salle de sport.", "capitals"),
         ("La salle est fermée définitivement.", "no more"),
+        ("L'équipe est souriante et motivante.", "praises or blames"),
+        ("La salle a cessé son activité.", "no more"),
+        ("Le club a fermé ses portes.", "no more"),
     ],
 )
 def test_a_sentence_that_claims_too_much_is_sent_back_with_the_reason(sentence: str, reason: str) -> None:
