@@ -41,9 +41,7 @@ class Climber:
                 self._epoch_started = now
             return self._limit
         self._latencies.append(seconds)
-        # What a large step brings is soon seen.
-        looked_at = self._limit if self._step >= _FIRST_STEP else 2 * self._limit
-        if len(self._latencies) < max(START, looked_at):
+        if len(self._latencies) < max(START, 2 * self._limit):
             return self._limit
         answers_per_second = len(self._latencies) / max(now - self._epoch_started, 1e-6)
         latency = median(self._latencies)
