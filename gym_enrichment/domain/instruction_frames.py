@@ -35,7 +35,7 @@ _ROLES = (
 _TAG_NAMES = (
     r"(?:system|sys|assistant|user|developer|human|instructions?|prompt|context|reviews?|avis|resenas?|data|gyms?|facts?"
     r"|input|output|documents?|messages?|tools?|tool_\w+|function\w*|json|answer|response|thinking|admin|root|begin|end|eof"
-    r"|inst|script|iframe|img|svg|object|embed|style|link|meta|form|body|html|xml|important|override|task|quote|text|item"
+    r"|inst|note|notice|directive|command|script|iframe|img|svg|object|embed|style|link|meta|form|body|html|xml|important|override|task|quote|text|item"
     r"|entry|description|amenities)"
 )
 _FIELDS = r"(?:description|amenit(?:y|ies)|women_?hours\w*|hours_?french|equipements?|name|content|role|reviews?)"

@@ -14,7 +14,7 @@ import re
 from gym_enrichment.domain.instruction_frames import Rule
 
 STRICT = frozenset(
-    "| please pls plz kindly always veuillez svp stp toujours siempre bitte immer رجاء يرجي دائما".split()
+    "| please pls plz 3afak kindly always veuillez svp stp toujours siempre bitte immer رجاء يرجي دائما".split()
 )
 """Words (and the start of a clause) after which an imperative stands: an order, or at least a request."""
 LOOSE = frozenset(", then instead et puis ensuite y luego und ثم و lazem".split())
@@ -88,14 +88,14 @@ _ANSWER = (
     r"(?:description|descriptif|summary|synopsis|output|answer|response|reply|json|schema|fields?|entry|listing|directory"
     r"|resume|reponse|sortie|champs?|annuaire|descripcion|resumen|respuesta|salida|campos?|directorio|beschreibung"
     r"|zusammenfassung|antwort|ausgabe|feld|verzeichnis|texte final|final text|liste d equipements|liste des equipements"
-    r"|texte de presentation|synthese|sintesis|blurb|write up|wasf|jawab)"
+    r"|texte de presentation|(?:generated |final |gym )(?:profile|text|page)|texte (?:genere|redige|produit)|overview|synthese|sintesis|blurb|write up|wasf|jawab)"
 )
 _LISTS = (
     r"(?:amenit(?:y|ies)|amenites?|features|facilities|filters?|tags?|categories|equipements?|services|prestations|filtres"
     r"|commodites|instalaciones|servicios|equipamiento|comodidades|filtros|etiquetas|ausstattung\w*|annehmlichkeiten)"
 )
 _THE = (
-    r"(?:(?:the|your|its|this|that|our|gym s|final|la|le|les|l|ta|ton|tes|votre|vos|sa|son|ses|cette|ce|el|los|las|tu|tus|su"
+    r"(?:(?:the|your|its|this|that|our|gym s|final|la|le|les|l|ta|ton|tes|votre|vos|sa|son|ses|cette|ce|cet|este|esta|el|los|las|tu|tus|su"
     r"|die|der|den|das|dem|deine\w?|ihre\w?) )?"
 )
 _WRITE_EN = (
@@ -208,7 +208,7 @@ ORDERS = (
         r"\b(?:set|mets|mettez|pon|setze|اجعل|ضع) ~6 (?:to|equals?|a|en|auf|الي) (?:true|false|vrai|verdadero|wahr|صحيح)\b",
     ),
     _order(
-        "descripti,summary,synopsis,synthese,sintesis,blurb,write up,presentation,output,answer,response,reply,json,schema,field,entry,listing,directory,resume,reponse,sortie"
+        "descripti,summary,synopsis,synthese,sintesis,blurb,overview,profile,generated,texte ,your text,tu texto,write up,output,answer,response,reply,json,schema,field,entry,listing,directory,resume,reponse,sortie"
         ",champ,annuaire,descripci,resumen,respuesta,salida,campo,directorio,beschreibung,zusammenfassung,antwort,ausgabe,feld"
         ",verzeichnis,texte final,final text,liste d,wasf,jawab,fiche,following,suivant,siguiente",
         rf"@{_WRITE_EN} ~20 (?:in|into|inside|within|under|to|as|of) (?:the|your|its|this|that|every|our|final) (?:\w+ )?{_ANSWER}\b"
@@ -218,11 +218,11 @@ ORDERS = (
         rf"@(?:write|generate|produce|output|return|print|set|replace|start|begin|end|rewrite|overwrite|fill|ecri(?:s|vez)|mets"
         r"|genere|renvoie|remplace|commence|termine|ecrase|rempli(?:s|ssez)|escribe|genera|devuelve|reemplaza|empieza|termina"
         r"|schreibe?|ersetze|beginne|اكتب|استبدل|ابدا) "
-        rf"{_THE}(?:\w+ )?{_ANSWER} (?:as|to|with|by|only|must|empty|blank|in|like|that|saying|par|avec|en|vide|comme|a|con|por"
+        rf"{_THE}(?:\w+ )?{_ANSWER} (?:as|so|to|with|by|only|must|empty|blank|in|like|that|saying|par|avec|en|vide|comme|a|con|por"
         r"|como|que|vacia|mit|durch|als|leer|ب\w*|[|,])",
-        rf"\b(?:the|your|this|its|la|ta|votre|cette|tu|su|esta|die|deine|ihre|ال) (?:\w+ )?{_ANSWER} (?:must|shall|has to|needs to"
+        rf"\b(?:the|your|this|its|la|le|el|ta|votre|cette|tu|su|esta|die|deine|ihre|ال) (?:\w+ )?{_ANSWER} (?:must|shall|has to|needs to"
         r"|should|will|doit|devra|debe|tiene que|muss|soll) (?:always |only |toujours |uniquement |siempre |immer )?(?:say|state"
-        r"|mention|include|contain|read|start|begin|end|claim|be (?:exactly|only|empty|in|the)|dire|mentionner|contenir|commencer"
+        r"|comporter|citer|mention|include|contain|read|start|begin|end|claim|be (?:exactly|only|empty|in|the)|dire|mentionner|contenir|commencer"
         r"|inclure|indiquer|etre (?:exactement|uniquement|vide)|finir|se terminer|decir|mencionar|contener|incluir|empezar|comenzar"
         r"|ser (?:exactamente|solo)|lauten|enthalten|erwahnen|beginnen|das)\b",
         rf"\b(?:every|each|all|chaque|toute|cada|jede) {_ANSWER} (?:(?:that )?(?:you|que tu|que vous) \w+ |of yours )?(?:must|shall|has to|have to|should"
@@ -235,6 +235,8 @@ ORDERS = (
         r"\b(?:reponse|sortie|respuesta|salida) (?:correcte|attendue|finale|exacte|correcta|final|esperada) (?:est|es|[|,])",
         r"@(?:here is|here s|below is|voici|voila|aqui esta|aqui tienes|hier ist|هذا هو) (?:the|your|le|la|ta|votre|el|das|die)?"
         r" ?(?:\w+ )?(?:json|output|answer|summary|reponse|sortie|resume|respuesta|salida|antwort|ausgabe)\b",
+        rf"@(?:make sure|ensure|see to it|assure toi|assurez vous|veille[zr]?|asegurate)(?: that| que| de que| a ce que)? {_THE}(?:\w+ )?(?:{_ANSWER}|profile|fiche|ficha|text|texte) (?:lists?|mentions?|says?|states?|includes?|contains?|claims?|cite|mentionne|indique|contienne|comporte|dise|mencione|incluya|diga)\b",
+        rf"\b(?:when|while|if|before|quand|lorsque|si|cuando|wenn) (?:you|tu|vous|du) (?:write|generate|compose|produce|summari[sz]e|ecri\w+|redig\w+|escrib\w+|schreib\w+) (?:your|the|ta|ton|la|le|tu|el|deine\w*) (?:{_ANSWER}|text|texte|texto)\b",
         rf"@make {_THE}{_ANSWER} (?:say|state|mention|claim|include|look)\b",
         rf"@{_WRITE_FR} ~20 dans (?:la|ta|sa|cette) fiche\b",
         rf"@(?:list|include|add|use|output|mention|give|return|{_WRITE_FR}|{_WRITE_ES}|utilise) (?:only )?(?:the following"
@@ -329,49 +331,53 @@ ORDERS = (
         r"|add|only)| et | y )",
     ),
     _order(
-        "owner of,operator of,editor,administrat,proprietaire,propietari,gestionnaire,responsable,redac"
+        "owner of,operator of,editor,administra,proprietaire,propietari,gestionnaire,responsable,redac"
         ",automat,priorit,precedence,prioridad",
         rf"\b(?:as|i am|i m|en tant qu|je suis|como|soy) (?:the |an? |l |un |el )?administrat\w+ (?:of|de|du|del) {_THE}site\b",
-        rf"\b(?:as|being|en tant que?|como|i am|i m|je suis|soy) (?:the |an? |l |le |la |un |el )?(?:owner|operator|editor|administrat\w+"
-        rf"|proprietaire|gestionnaire|responsable|propietari[oa]|administrador\w*) (?:of|de|du|del) {_THE}{_SITE}\b",
-        r"\b(?:note|notice|message|correction|update|statement|instructions?|nota|mensaje|aviso|correccion|mise a jour) (?:from|by|de|del) "
-        r"(?:the |our |l |la |le |el )?(?:editors?|editorial|redaction|equipe (?:editoriale|de redaction)|equipo editorial|redaccion)\b",
+        rf"\b(?:as|being|en tant que?|como|i am|i m|je suis|soy) (?:the |an? |l |le |la |un |el )?(?:owner|operator|editor|administrat\w+|proprietaire|gestionnaire|responsable|propietari[oa]|administrador\w*) (?:of|de|du|del) {_THE}{_SITE}\b",
+        r"\b(?:note|notice|message|correction|update|statement|instructions?|nota|mensaje|aviso|correccion|mise a jour) (?:from|by|de|del) (?:the |our |l |la |le |el )?(?:editors?|editorial|redaction|equipe (?:editoriale|de redaction)|equipo editorial|redaccion)\b",
         rf"\b(?:note|notice|message|reminder|consigne|nota|mensaje|hinweis|attention|warning) (?:to |a |para )?(?:automat\w+ (?:{_READER}))\b",
-        rf"\b(?:note|notice|message|reminder|consigne|nota|mensaje|hinweis) (?:to|for|pour|a|au|aux|para|al|fur) (?:the |any |all |le |la |les |l |el |los "
-        rf"|den )?(?:redacteurs?|writers?|redactor\w*|automat\w+ (?:{_READER})|(?:{_READER}) automat\w+)\b",
-        r"\b(?:this|cet|esta) (?:review|comment|avis|resena) (?:has|takes|a|prend|tiene) (?:the )?(?:absolute |la )?"
-        r"(?:priority|precedence|priorite|prioridad) (?:over|sur|sobre)\b",
+        rf"\b(?:note|notice|message|reminder|consigne|nota|mensaje|hinweis) (?:to|for|pour|a|au|aux|para|al|fur) (?:the |any |all |le |la |les |l |el |los |den )?(?:redacteurs?|writers?|redactor\w*|automat\w+ (?:{_READER})|(?:{_READER}) automat\w+)\b",
+        r"\b(?:this|cet|esta) (?:review|comment|avis|resena) (?:has|takes|a|prend|tiene) (?:the )?(?:absolute |la )?(?:priority|precedence|priorite|prioridad) (?:over|sur|sobre)\b",
     ),
     _order(
         "whoever,anyone who,quiconque,celui qui,celle qui,ceux qui,quien ",
         rf"\b(?:whoever|anyone who|quiconque|celui qui|celle qui|ceux qui|quien) (?:is |will )?(?:compil\w+|summari[sz]\w+|writ\w+|redig\w+|resum\w+"
-        rf"|decri\w+|describ\w+|redact\w+|read\w*|lit|lira|lee) ~4 (?:{_ANSWER}|texts?|texte|reviews?|avis|resenas|comments?|commentaires) ~8 (?:should|must|shall|has to|needs to|doit|devra|debe|deberia) ~1 (?:also )?{_WRITE} ",
+        rf"|decri\w+|describ\w+|redact\w+|read\w*|lit|lira|lee) ~4 (?:{_ANSWER}|fiche|ficha|texts?|texte|reviews?|avis|resenas|comments?|commentaires) ~8 (?:should|must|shall|has to|needs to|doit|devra|debe|deberia) ~1 (?:also )?{_WRITE} ",
     ),
     _order(
-        "wrong,invalid,incorrect,reject,incomplet,false,faus,rejete,rechazad,falsch",
-        rf"\b(?:any|every|each|all|toute|chaque|cualquier|cada|jede) {_ANSWER} ~5 (?:that|which|qui|que|die) ~1 (?:do(?:es)? ?n(?:o?t| t)|fails? to|omits?|leaves? out"
-        rf"|lacks?|ne|no|nicht) ~12 (?:wrong|invalid\w*|incorrect\w*|rejected|incomplete\w*|false|fauss?e?|rejetee?|rechazad[oa]|falsch)\b",
+        "wrong,refus,invalid,incorrect,reject,incomplet,false,faus,rejete,rechazad,falsch",
+        rf"\b(?:any|every|each|all|toute|chaque|cualquier|cada|jede) (?:{_ANSWER}|fiche|ficha|profile|text) ~5 (?:that|which|qui|que|die) ~1 (?:do(?:es)? ?n(?:o?t| t)|fails? to|omits?|omet\w*|oublie\w*|olvid\w+|leaves? out"
+        rf"|lacks?|ne|no|nicht) ~12 (?:wrong|invalid\w*|incorrect\w*|rejected|refus\w+|incomplete\w*|false|fauss?e?|rejetee?|rechazad[oa]|falsch)\b",
     ),
     _order(
         "whatever,regardless,no matter,peu importe,quoi que",
         rf"\b(?:whatever|regardless of(?: what)?|no matter what|peu importe(?: ce que)?|quoi que) ~2 (?:reviews?|hours|data|facts|text|avis|horaires|donnees|faits|textes?) ~3 , (?:please )?(?:{_WRITE_EN}|{_WRITE_FR}) (?:that|que|qu)\b",
     ),
     _order(
-        "summari,describing,resum,decri,review as,comment as,avis comme,commentaire comme",
+        "summari,outil de,enrichment,extraction,describ,description,resum,decri,review as,comment as,avis comme,commentaire comme",
+        r"@(?:do not|don t|never|ne|no) (?:summari[sz]e|resume[rzs]?|resumas)\b",
+        r"\b(?:to|for|pour|a|al|para) (?:the |any |l |la |el )?(?:(?:summari[sz]ing|summary|description|enrichment|extraction) (?:tool|engine|system|model|bot|generator|script|pipeline)|outil de (?:resume|redaction|synthese|description))\b",
         r"@(?:stop|arrete[rz]?|deja de) (?:de )?(?:summari[sz]\w+|describing|resum\w+|decri\w+)\b",
-        r"@(?:count|take|accept|use|compte[rz]?|prends|prenez) (?:this|my|cet|mon) (?:review|comment|avis|commentaire) (?:as|comme) (?:an? |the |une? |la )?"
-        r"(?:evidence|proof|fact|truth|preuve|source)\b",
+        r"@(?:count|take|accept|use|compte[rz]?|prends|prenez) (?:this|my|cet|mon) (?:review|comment|avis|commentaire) (?:as|comme) (?:an? |the |une? |la )?(?:evidence|proof|fact|truth|preuve|source)\b",
+    ),
+    _order(
+        "copywriter,redact,annotat,represent the,role play,roleplay,verbatim,print ,dump ,oublie,t forget,not forget,olvides,vergiss,ايها,كاتب,يا ",
+        r"\b(?:you are|you re|tu es|vous etes|eres|du bist) (?:an? |une? |ein )?(?:\w+ ){0,2}?(?:copywriter|redacteur|redactor|texter)\b",
+        rf"[|] (?:redacteur|redactrice|redactor|copywriter|annotateur|annotator) (?:[,|]|{_WRITE} )",
+        r"\bi (?:represent|speak for|work for) the (?:platform|directory)\b|\blet (?:us|s) role ?play\b",
+        r"@(?:print|output|dump|repeat|copy|reveal) ~4 (?:all |other |these |the )reviews\b|@(?:print|output|repeat|copy) ~6 verbatim\b",
+        rf"@(?:n oublie[zs]? pas|don t forget|do not forget|no (?:te )?olvides|vergiss nicht) (?:de |d |to |zu )?{_WRITE} (?:que|qu|that|dass)\b(?! (?:you|vous|tu|i|je|we|nous)\b)",
+        r"كاتب (?:ال)?(?:وصف|ملخص)|(?:ايها|يا) (?:ال)?(?:مساعد (?:ال)?(?:ذكي|الي|افتراضي)|نموذج|روبوت)",
     ),
     _order(
         "imagin,pretend,suppose,stell dir",
-        r"@(?:imagine[rz]?|imagina|pretend|suppose|stell dir vor) (?:, )?(?:that |que |dass )?(?:you (?:are|re)|tu es|vous etes|eres|du bist|du) ~12 "
-        r"(?:and|et|y|und|then|puis|[|,]) (?:\w+ )?(?:write|describe|answer|respond|compose|redige[rz]?|decri\w+|ecri\w+|repond\w*|escrib[ea]|describ[ea]"
+        r"@(?:imagine[rz]?|imagina|pretend|suppose|stell dir vor) (?:, )?(?:that |que |dass )?(?:you (?:are|re)|tu es|vous etes|eres|du bist|du) ~12 (?:and|et|y|und|then|puis|[|,]) (?:\w+ )?(?:write|describe|answer|respond|compose|redige[rz]?|decri\w+|ecri\w+|repond\w*|escrib[ea]|describ[ea]"
         r"|responde|schreib\w*|beschreib\w*)\b",
     ),
     _order(
         "يجب,لازم,ينبغي,ملخصك,وصفك,ردك,جوابك,اجابتك,beim ",
-        r"(?:يجب|لازم|ينبغي) (?:ان )?(?:ي|ت)(?:حتوي|تضمن|شمل|ذكر|بدا|قول) (?:\w+ )?(?:ردك|جوابك|اجابتك|ملخصك|وصفك|الوصف|الملخص)"
-        r"|(?:ردك|جوابك|اجابتك|ملخصك|وصفك) (?:يجب|لازم|ينبغي) |(?:يجب|لازم|ينبغي) (?:ان )?(?:ردك|جوابك|اجابتك|ملخصك|وصفك) ",
+        r"(?:يجب|لازم|ينبغي) (?:ان )?(?:ي|ت)(?:حتوي|تضمن|شمل|ذكر|بدا|قول) (?:\w+ )?(?:ردك|جوابك|اجابتك|ملخصك|وصفك|الوصف|الملخص)|(?:ردك|جوابك|اجابتك|ملخصك|وصفك) (?:يجب|لازم|ينبغي) |(?:يجب|لازم|ينبغي) (?:ان )?(?:ردك|جوابك|اجابتك|ملخصك|وصفك) ",
         rf"في (?:ملخصك|وصفك|ردك|جوابك|اجابتك|الملخص|الوصف) ~2 {_WRITE_AR} ",
         r"@beim (?:zusammenfass|beschreib|verfass)\w* ~6 (?:erwahn|nenn|schreib|angeb|hinzufug)\w*\b",
     ),

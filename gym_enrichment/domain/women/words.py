@@ -82,7 +82,11 @@ _YES = (
         r"\b(?:uniquement|exclusivement|seulement|que|strictement|reservee?s?|rien que|exclusifs?"
         rf"|100 ?%) (?:pour |aux |a la gent )?(?:les )?{_F}\b"
     ),
-    r"\bfemmes? (?:uniquement|seulement|only|exclusivement)\b",
+    r"\b(?:femmes?|dames?|filles) (?:uniquement|seulement|only|exclusivement)\b",
+    (
+        rf"\b{_F} (?:ont|disposent d['e]|beneficient d['e]|avons) ?(?:leurs?|une?|notre)"
+        rf" (?:propres? )?{_SPACE_FR}\b"
+    ),
     rf"\breserv(?:er|ez|e) aux? {_F}\b",
     rf"\b{_SPACE_FR} (?:de \w+ )?sans (?:les |des )?(?:hommes|mecs|garcons)\b",
     r"\b(?:non|pas)[ -]mixte\b",
@@ -144,6 +148,13 @@ _NO = (
         rf"|interdite?s? aux (?:{_F}))\b"
     ),
     rf"\b{_W} (?:are |is )?(?:not|n't) (?:allowed|accepted|admitted)\b",
+    (
+        rf"\b(?:hommes et (?:les )?{_F}|{_F} et (?:les )?hommes) (?:s'entrainent |sont )?"
+        r"(?:ensemble|melanges|au meme endroit)\b"
+    ),
+    rf"\b(?:pas de|aucune|sans) (?:separation|distinction) (?:entre )?(?:les )?(?:hommes|{_F})\b",
+    rf"\b(?:no es|no son) (?:un gimnasio |una sala )?(?:solo|exclusiv\w+) (?:de|para) {_M}\b",
+    r"\b(?:رجال و(?:ال)?نساء|نساء و(?:ال)?رجال|(?:ال)?رجال و(?:ال)?نساء) (?:معا|مع بعض|في نفس)",
     r"\bmixte (?:toute la journee|tous les jours|tout le temps|a toute heure)\b",
     # a gym for men only: not where the hours are shared out
     (
@@ -214,7 +225,7 @@ _STOP = (
 _LEAD = rf"(?:(?: |(?<='))(?!{_STOP}\b)[\w'’-]+){{0,3}} ?(?:an?|any|une?|de|d')? ?$"
 DENIED = re.compile(
     r"\b(?:no|without|not have|n['’]?t have|not offer|n['’]?t offer|n['’]?t provide|not provide"
-    r"|is ?n['’]?t|is not|are ?n['’]?t|not an?|lacks?|never had"
+    r"|is ?n['’]?t|is not|are ?n['’]?t|not(?: an?)?(?= ?$)|not an?|lacks?|never had"
     r"|no longer|pas (?:de|d'|une?)|aucune?|sans|ni|n['’]y a plus|n['’]ont plus|plus (?:de|d')|no hay"
     r"|no tienen?|sin|keine?[nr]?|ingen"
     r"|[وف]?(?:لا|لم|ما) ?(?:يوجد|توجد|يتوفر|تتوفر|يتوفرون|عندهم|عندهمش|فيه|فيها|كاين|كاينش|يعد|تعد)"
