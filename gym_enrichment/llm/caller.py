@@ -70,6 +70,17 @@ class Called(Generic[Checked]):
     seconds: float
 
 
+def accept(check: Callable[[str], Checked], text: str) -> Checked:
+    """What `check` makes of `text`, if need be what can be used of it; raises AnswerRejected if nothing can."""
+    try:
+        return check(text)
+    except AnswerRejected as rejected:
+        if rejected.usable is None:
+            raise
+        usable: Checked = rejected.usable
+        return usable
+
+
 class BrokenRules(CallError):
     """The answer came, and breaks rules: `rejected` says which, `text` is to show the LLM what it said."""
 
@@ -215,9 +226,9 @@ class Caller:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         if isinstance(found, CachedAnswer):
             with suppress(AnswerRejected):
-                known = Called(check(found.answer), replace(_NOTHING, content=found.answer, model=found.model), 0.0)
+                value = accept(check, found.answer)
                 self.stats.cache_hits += 1
-                return known
+                return Called(value, replace(_NOTHING, content=found.answer, model=found.model), 0.0)
         return None
 
     async def _send(self, order: Order) -> Sent:

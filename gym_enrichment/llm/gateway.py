@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm.books import Books, Claim, Record
 from gym_enrichment.llm.breaker import Breaker
-from gym_enrichment.llm.caller import Called, Caller, GatewayStats
+from gym_enrichment.llm.caller import Called, Caller, GatewayStats, accept
 from gym_enrichment.llm.chances import Chances
 from gym_enrichment.llm.errors import CallError, Reaction
 from gym_enrichment.llm.fixed_limit import FixedLimit
@@ -285,17 +285,6 @@ class Gateway:
 class _Known:
     text: str
     model: str
-
-
-def accept(check: Callable[[str], Checked], text: str) -> Checked:
-    """What `check` makes of `text`, if need be what can be used of it; raises AnswerRejected if nothing can."""
-    try:
-        return check(text)
-    except AnswerRejected as rejected:
-        if rejected.usable is None:
-            raise
-        usable: Checked = rejected.usable
-        return usable
 
 
 class _GaveUp(Exception):

@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 
+from gym_enrichment.domain.answer_rules import AnswerRejected
 from gym_enrichment.llm import books as llm_books
 from gym_enrichment.llm.books import Books, Claim
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.openai_transport import OpenAITransport
+from gym_enrichment.llm.requests import LlmRequest
 from gym_enrichment.storage.clock import now_seconds
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.llm_admission import NANO, Terms
+from gym_enrichment.storage.llm_calls import CachedAnswer, save_calls
 from gym_enrichment.storage.llm_leases import find_or_claim
 from gym_enrichment.storage.tables import budgets, llm_leases
 from gym_enrichment_tests.integration import fleet_member
@@ -176,6 +180,44 @@ def test_the_answer_of_the_process_that_took_over_is_ours_too(database: Database
     database.migrate()
     asyncio.run(work())
     assert len(server.asks) == 6
+
+
+def too_much(text: str) -> str:
+    """Every answer claims too much, and something can be made of each."""
+    raise AnswerRejected(["claims too much"], usable=f"mended {text}")
+
+
+def answer_elsewhere(database: Database, question: LlmRequest) -> None:
+    """At the moment at which the leases are back, another process has paid for this question and gone."""
+    now = datetime.now(UTC)
+    answer = CachedAnswer(question.fingerprint, "other", "fine", 1, 1, 0.0, now, now + timedelta(days=1))
+    with database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO llm_leases")
+        connection.execute(delete(llm_leases).where(llm_leases.c.fingerprint == question.fingerprint))
+        save_calls(connection, [], [answer])
+
+
+def test_an_answer_of_which_the_other_process_took_what_can_be_used_is_not_paid_for_again(
+    database: Database, server: LlmServer
+) -> None:
+    server.script = lambda _: Reply("fine", delay=2 * LEASE_SECONDS)
+
+    async def work() -> None:
+        ours = open_gateway(database, server, concurrency=1)
+        first = asyncio.ensure_future(ours.ask(fleet_member.question(0), str))
+        while not server.asks:
+            await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(ours.ask(fleet_member.question(1), too_much))
+        await asyncio.sleep(0.1)
+        rename_leases(database, "llm_leases", "elsewhere")
+        await asyncio.sleep(1.2 * LEASE_SECONDS)
+        answer_elsewhere(database, fleet_member.question(1))
+        assert ((await first).value, (await second).value) == ("fine", "mended fine")
+        await ours.close()
+
+    database.migrate()
+    asyncio.run(work())
+    assert len(server.asks) == 1
 
 
 def test_a_locked_sqlite_delays_renewals_and_nothing_is_lost_when_nobody_took_over(
