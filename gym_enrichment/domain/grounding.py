@@ -160,7 +160,7 @@ def ground_women(
     the evidence; a no, or no answer, of which nothing is said means that nobody knows.
     """
     verdict = women_only_verdict(statements.values(), gym_name)
-    saying = _saying(verdict, statements, gym_name)
+    saying = reviews_saying(verdict, statements, gym_name)
     if verdict == "yes":
         shown = claimed is True and bool(set(cited) & set(saying))
         ordered = [*(n for n in saying if n in cited), *(n for n in saying if n not in cited)][:MOST_CITED]
@@ -180,7 +180,8 @@ def _concepts(name: str, vocabulary: Vocabulary) -> list[str] | None:
     return [mention.amenity_id for mention in mentions if mention.affirmed] if mentions else None
 
 
-def _saying(verdict: WomenOnly, statements: Mapping[int, Sequence[WomenStatement]], gym_name: str) -> list[int]:
+def reviews_saying(verdict: WomenOnly, statements: Mapping[int, Sequence[WomenStatement]], gym_name: str) -> list[int]:
+    """The numbers of the reviews that state a verdict; 0 for a name that says yes."""
     named = [0] if verdict == "yes" and women_only_name(gym_name) else []
     return [*named, *(n for n, found in statements.items() if any(s.verdict == verdict for s in found))]
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from gym_enrichment.domain.amenities import Amenity, Vocabulary
 from gym_enrichment.domain.composing import composed_description
+from gym_enrichment.domain.grounding import Mentions, reviews_saying, women_statements
 from gym_enrichment.domain.hours import NOT_STATED, HoursError, Week, french_lines, parse_hours
-from gym_enrichment.domain.women import women_only_name, women_only_statements, women_only_verdict
+from gym_enrichment.domain.women import women_only_verdict
 
 MAX_AMENITIES = 10
 MAX_REVIEWS_CITED = 5
@@ -28,6 +29,7 @@ def answer(gym: Mapping[str, object], reviews: Mapping[str, str]) -> dict[str, o
     gym's name) and `hours_french`. Raises ValueError for a review key that is no number.
     """
     texts = {int(number): text[:_MAX_REVIEW] for number, text in reviews.items() if text}
+    texts = dict(sorted(texts.items()))
     name = _clean(gym.get("name"))
     support = _support(Vocabulary.default(), texts)
     women_reviews = _women_reviews(name, texts)
@@ -45,31 +47,19 @@ def answer(gym: Mapping[str, object], reviews: Mapping[str, str]) -> dict[str, o
 def _support(vocabulary: Vocabulary, texts: Mapping[int, str]) -> list[tuple[Amenity, list[int]]]:
     """The amenities with the reviews that affirm them, most supported first.
 
-    A review that denies what it affirms elsewhere does not count; an amenity that more reviews deny is left out.
+    A review that denies what it affirms elsewhere does not count; an amenity that as many reviews deny is left out.
     """
-    affirming: dict[str, list[int]] = {}
-    denying: dict[str, int] = {}
-    for number in sorted(texts):
-        affirmed: dict[str, bool] = {}
-        for mention in vocabulary.mentions(texts[number]):
-            affirmed[mention.amenity_id] = affirmed.get(mention.amenity_id, True) and mention.affirmed
-        for amenity_id, stands in affirmed.items():
-            if stands:
-                affirming.setdefault(amenity_id, []).append(number)
-            else:
-                denying[amenity_id] = denying.get(amenity_id, 0) + 1
-    kept = [(i, numbers) for i, numbers in affirming.items() if len(numbers) > denying.get(i, 0)]
+    mentions = Mentions(texts, vocabulary)
+    kept = [(i, numbers) for i in mentions.affirming if (numbers := mentions.supporting(i))]
     kept.sort(key=lambda item: (-len(item[1]), item[0]))
     return [(vocabulary.get(amenity_id), numbers) for amenity_id, numbers in kept[:MAX_AMENITIES]]
 
 
 def _women_reviews(name: str, texts: Mapping[int, str]) -> list[int]:
     """The reviews that say so (0 for the name) when the verdict is yes, else nothing."""
-    statements = {number: women_only_statements(texts[number]) for number in sorted(texts)}
-    if women_only_verdict(statements.values(), name) != "yes":
-        return []
-    named = [0] if women_only_name(name) else []
-    return [*named, *(n for n, found in statements.items() if any(s.verdict == "yes" for s in found))]
+    statements = women_statements(texts)
+    verdict = women_only_verdict(statements.values(), name)
+    return reviews_saying(verdict, statements, name) if verdict == "yes" else []
 
 
 def _week(hours: object) -> Week | None:
