@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from benchmarks.celery_baseline import prompts
+from benchmarks.server import serve
 from gym_enrichment.llm.offline.engine import answer
 from gym_enrichment.prompts.fanout import AMENITIES
 from gym_enrichment.prompts.tokens import count_tokens
@@ -110,11 +111,7 @@ async def main() -> None:
     app.router.add_post("/v1/chat/completions", server.complete)
     app.router.add_post("/control", server.control)
     app.router.add_get("/stats", server.stats)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
+    await serve(app)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,15 @@ class Server:
         return web.json_response({"answered": self.answered, "refused": self.refused})
 
 
+async def serve(app: web.Application) -> None:
+    """Serve on a free loopback port, which is printed, until killed."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.2)
@@ -81,18 +90,14 @@ def main() -> None:
     parser.add_argument("--parallel", type=int)
     arguments = parser.parse_args()
 
-    async def serve() -> None:
+    async def start() -> None:
         server = Server(arguments.latency, arguments.rps, arguments.parallel)
         app = web.Application()
         app.router.add_post("/v1/chat/completions", server.complete)
         app.router.add_get("/stats", server.stats)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        print(runner.addresses[0][1], flush=True)
-        await asyncio.Event().wait()
+        await serve(app)
 
-    asyncio.run(serve())
+    asyncio.run(start())
 
 
 if __name__ == "__main__":

@@ -382,11 +382,12 @@ def test_after_kill_9_the_next_run_pays_for_nothing_again(server: BatchServer, d
     assert count(database, llm_batch_requests) == 0
 
 
-def test_a_stopped_run_goes_on_waiting_for_its_batch(server: BatchServer, database: Database) -> None:
+def leave_a_batch_open(server: BatchServer, database: Database, **options: Any) -> None:
+    """A run in batch mode, stopped with Ctrl-C while the provider works on its gyms."""
     server.plan.looks = 1_000_000
 
     async def begin_and_stop() -> None:
-        gateway = open_gateway(server.base_url, database)
+        gateway = open_gateway(server.base_url, database, **options)
         asks = [asyncio.ensure_future(gateway.ask(one.request, one.check)) for one in map(question, range(GYMS))]
         while server.calls["look"] < 2:
             await asyncio.sleep(0.01)
@@ -397,6 +398,10 @@ def test_a_stopped_run_goes_on_waiting_for_its_batch(server: BatchServer, databa
 
     asyncio.run(begin_and_stop())
     server.plan.looks = 1
+
+
+def test_a_stopped_run_goes_on_waiting_for_its_batch(server: BatchServer, database: Database) -> None:
+    leave_a_batch_open(server, database)
     # No waiting for leases: a run that was stopped, not killed, gives them back.
     assert_all_answered(ask(server.base_url, database))
     assert len(server.batches) == 1

@@ -27,8 +27,8 @@ from gym_enrichment_tests.integration.test_batch_api import (
     ask,
     assert_all_answered,
     count,
+    leave_a_batch_open,
     let_half_a_minute_pass,
-    open_gateway,
     question,
     settings_for,
     start,
@@ -40,24 +40,6 @@ from gym_enrichment_tests.raw_data import ingest_gyms
 def server() -> Iterator[BatchServer]:
     with BatchServer() as running:
         yield running
-
-
-def leave_a_batch_open(server: BatchServer, database: Database) -> None:
-    """A run in batch mode, stopped with Ctrl-C while the provider works on its gyms."""
-    server.plan.looks = 1_000_000
-
-    async def begin_and_stop() -> None:
-        gateway = open_gateway(server.base_url, database)
-        asks = [asyncio.ensure_future(gateway.ask(one.request, one.check)) for one in map(question, range(GYMS))]
-        while not server.calls["look"]:
-            await asyncio.sleep(0.01)
-        for task in asks:
-            task.cancel()
-        await asyncio.gather(*asks, return_exceptions=True)
-        await gateway.close()
-
-    asyncio.run(begin_and_stop())
-    server.plan.looks = 1
 
 
 def ask_at_once(server: BatchServer, database: Database, gyms: range, **options: Any) -> list[Result]:

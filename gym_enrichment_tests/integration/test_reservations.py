@@ -28,6 +28,7 @@ from gym_enrichment_tests.integration.test_batch_api import (
     assert_all_answered,
     count,
     half_price,
+    leave_a_batch_open,
     let_half_a_minute_pass,
     open_gateway,
     question,
@@ -132,24 +133,6 @@ def terms(*scopes: str, cap: int | None = None) -> Terms:
     return Terms("e", None, None, {scope: (cap or worst() + 1) / NANO for scope in scopes})
 
 
-async def begin_and_stop(server: BatchServer, database: Database, under: Terms) -> None:
-    """Ctrl-C while the batch is open."""
-    gateway = open_gateway(server.base_url, database, terms=under)
-    asks = [asyncio.ensure_future(gateway.ask(one.request, one.check)) for one in map(question, range(GYMS))]
-    while server.calls["look"] < 2:
-        await asyncio.sleep(0.01)
-    for task in asks:
-        task.cancel()
-    await asyncio.gather(*asks, return_exceptions=True)
-    await gateway.close()
-
-
-def leave_open(server: BatchServer, database: Database, under: Terms) -> None:
-    server.plan.looks = 1_000_000
-    asyncio.run(begin_and_stop(server, database, under))
-    server.plan.looks = 1
-
-
 def fetch(server: BatchServer, database: Database, under: Terms | None) -> list[Result]:
     return ask(server.base_url, database, run_id="run-2", terms=under)
 
@@ -158,7 +141,7 @@ def test_what_a_stopped_run_reserved_is_settled_by_the_run_that_fetches_its_resu
     server: BatchServer, database: Database
 ) -> None:
     under = terms(MONTH)
-    leave_open(server, database, under)
+    leave_a_batch_open(server, database, terms=under)
     assert money(database) == {MONTH: (0, worst())}
 
     # The month has no room for a second reservation of the same.
@@ -170,7 +153,7 @@ def test_what_a_stopped_run_reserved_is_settled_by_the_run_that_fetches_its_resu
 
 def test_stopped_again_and_again_it_is_reserved_once(server: BatchServer, database: Database) -> None:
     for _ in range(3):
-        leave_open(server, database, terms(MONTH))
+        leave_a_batch_open(server, database, terms=terms(MONTH))
         assert money(database) == {MONTH: (0, worst())}
     assert_all_answered(fetch(server, database, terms(MONTH)))
     assert money(database) == {MONTH: (COST, 0)}
@@ -197,7 +180,7 @@ def test_what_a_killed_run_reserved_is_settled_by_the_run_that_fetches_its_resul
 
 def test_while_the_batch_is_open_nobody_spends_what_it_may_cost(server: BatchServer, database: Database) -> None:
     under = terms(MONTH)
-    leave_open(server, database, under)
+    leave_a_batch_open(server, database, terms=under)
     (admission,) = admit(database, under, [Want(1, 2)])
     assert admission.verdict is Verdict.BLOCKED
 
@@ -205,20 +188,20 @@ def test_while_the_batch_is_open_nobody_spends_what_it_may_cost(server: BatchSer
 def test_it_is_charged_to_the_run_that_sent_it_and_to_the_run_that_books_it_and_to_the_month_once(
     server: BatchServer, database: Database
 ) -> None:
-    leave_open(server, database, terms("run:run-1", MONTH))
+    leave_a_batch_open(server, database, terms=terms("run:run-1", MONTH))
     assert_all_answered(fetch(server, database, terms("run:run-2", MONTH)))
     assert money(database) == {"run:run-1": (COST, 0), "run:run-2": (COST, 0), MONTH: (COST, 0)}
 
 
 def test_a_run_without_budgets_settles_what_an_earlier_one_reserved(server: BatchServer, database: Database) -> None:
-    leave_open(server, database, terms(MONTH))
+    leave_a_batch_open(server, database, terms=terms(MONTH))
     assert_all_answered(fetch(server, database, None))
     assert money(database) == {MONTH: (COST, 0)}
     assert count(database, budget_holds) == 0
 
 
 def test_a_month_that_ends_meanwhile_keeps_nothing_reserved(server: BatchServer, database: Database) -> None:
-    leave_open(server, database, terms(MONTH))
+    leave_a_batch_open(server, database, terms=terms(MONTH))
     assert_all_answered(fetch(server, database, terms("month:2026-12")))
     assert money(database) == {MONTH: (COST, 0), "month:2026-12": (COST, 0)}
 
@@ -266,7 +249,7 @@ def test_equal_requests_at_once_reserve_each_for_itself_where_the_cache_is_off(
 def test_what_nobody_asked_for_again_before_the_api_forgot_it_counts_as_spent(
     server: BatchServer, database: Database
 ) -> None:
-    leave_open(server, database, terms(MONTH))
+    leave_a_batch_open(server, database, terms=terms(MONTH))
     now = datetime.now(UTC)
     sweep_batches(database, now)
     assert money(database) == {MONTH: (0, worst())}
