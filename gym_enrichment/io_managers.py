@@ -10,7 +10,8 @@ import dagster as dg
 
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment
 from gym_enrichment.resources import GymPipeline
-from gym_enrichment.storage.bundles import count_bundles, read_bundles, require_bundles, write_bundles
+from gym_enrichment.storage.batches import batch_sizes
+from gym_enrichment.storage.bundles import read_bundles, require_bundles, write_bundles
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import read_enrichments, write_enriched_batch
 
@@ -25,7 +26,8 @@ class BundlesByBatch:
     @property
     def gyms(self) -> int:
         """How many gyms there are in all."""
-        return count_bundles(self.database, self.batch_ids)
+        with self.database.read() as connection:
+            return sum(batch_sizes(connection, self.batch_ids).values())
 
     def __iter__(self) -> Iterator[tuple[str, list[Bundle]]]:
         for batch_id in self.batch_ids:

@@ -85,8 +85,9 @@ def run_batches(
     errors: list[str] = []
     seconds = 0.0
     run_id = uuid.uuid4().hex
-    # Half a second of import, done while Dagster waits for its own database.
-    threading.Thread(target=import_module, args=("gym_enrichment.llm.openai_transport",), daemon=True).start()
+    if batches:
+        # Half a second of import, done while Dagster waits for its own database.
+        threading.Thread(target=import_module, args=("gym_enrichment.llm.openai_transport",), daemon=True).start()
     with open_instance(settings) as instance:
         add_missing_keys(instance, database)
         keys = instance.get_dynamic_partitions(gym_batches.name or "")

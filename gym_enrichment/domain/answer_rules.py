@@ -14,7 +14,6 @@ MOST_AMENITY_CHARACTERS = 60
 """An amenity is a search filter: a few words, not a sentence."""
 DESCRIPTION_SENTENCES = (3, 4)
 DESCRIPTION_CHARACTERS = (60, 1_200)
-HOURS_CHARACTERS = 600
 
 # A sentence ends at . ! ? or … before white space and a capital, a digit or a quote, or at the end.
 # "M. Dupont" and "24 h. sur 24" style abbreviations are kept whole by the lookbehinds.
@@ -131,13 +130,4 @@ def broken_women_rules(has_women_hours: bool, evidence: Iterable[int]) -> list[s
     """A yes needs at least one review number (or 0, the gym's own name) that shows it."""
     if has_women_hours and not list(evidence):
         return ["has_women_hours is true but women_hours_reviews names no review that shows it"]
-    return []
-
-
-def broken_hours_rules(hours_french: str) -> list[str]:
-    """Reasons why the hours cannot be published; empty when they can."""
-    if not hours_french.strip():
-        return ["hours_french is empty; write 'Non communiqué' when the hours are unknown"]
-    if len(hours_french) > HOURS_CHARACTERS:
-        return [f"hours_french has {len(hours_french)} characters, at most {HOURS_CHARACTERS} are allowed"]
     return []

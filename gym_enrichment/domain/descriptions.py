@@ -1,4 +1,4 @@
-"""What a description may claim, sentence by sentence, and what becomes of one that claims too much.
+"""What a description may claim, and what becomes of one that claims too much.
 
 What must not live here: its outer form (answer_rules.py) and what reviews show (grounding.py).
 """
@@ -25,7 +25,7 @@ _JUDGEMENT = re.compile(
     r"|catastrophique|arnaque|incompetent|desagreable|super|top|bon marche|trop cher|hors de prix|recommand"
     r"|convivialite|sympa|proprete|gentil|abordable|a l.ecoute|bon(?:ne)?s? (?:ambiance|accueil|equipement)"
     r"|de (?:tres )?(?:bonne|haute) qualite|incontournable|irremplacable|qualifie|bienveillant|attentionne|au top"
-    r"|souriant|motivant|serviable|aimable|(?<!in)competent|a l ecoute"
+    r"|souriant|motivant|serviable|aimable|(?<!in)competent"
     r"|(?:personnel|equipe|staff|accueil) (?:\w+ )?(?:et )?professionnel)"
     r"(?:e|s|es|le|les|ment|ne|nes|ux|aux|ent|ons)?\b"
 )

@@ -4,7 +4,7 @@ What must not live here: rules about them (the modules beside this one) and how 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -73,6 +73,11 @@ class Bundle:
     review_tokens: int
     revision: int
     left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def halved(self) -> "Bundle | None":
+        """With the first half of the reviews, whose numbers stay what they were; None if there is one at most."""
+        half = len(self.reviews) // 2
+        return replace(self, reviews=self.reviews[:half]) if half else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, select
 from sqlalchemy.engine import Row
 
 from gym_enrichment.domain.models import Bundle, BundleReview, Gym, Review
@@ -98,14 +98,6 @@ def require_bundles(database: Database, batch_ids: Sequence[str]) -> None:
             + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             + ": materialize review_bundles for it first, or both assets together"
         )
-
-
-def count_bundles(database: Database, batch_ids: Sequence[str]) -> int:
-    """How many bundles some batches have."""
-    counts = select(bundles.c.batch_id, func.count()).group_by(bundles.c.batch_id)
-    wanted = set(batch_ids)
-    with database.read() as connection:
-        return sum(count for batch_id, count in connection.execute(counts) if batch_id in wanted)
 
 
 def read_bundles(database: Database, batch_id: str) -> list[Bundle]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from gym_enrichment.storage.tables import bundles, enrichments, evaluations, failures
 
@@ -59,14 +59,6 @@ def last_evaluation(connection: Connection, labels: str, variant: str) -> Mappin
     )
     row = connection.execute(query).first()
     return dict(row._mapping) if row else None
-
-
-def newest_evaluations(connection: Connection) -> list[Mapping[str, Any]]:
-    """The newest evaluation of each labels, variant, prompt version and model."""
-    group = (evaluations.c.labels, evaluations.c.variant, evaluations.c.prompt_version, evaluations.c.model)
-    newest = select(func.max(evaluations.c.id)).group_by(*group)
-    query = select(evaluations).where(evaluations.c.id.in_(newest)).order_by(*group)
-    return [dict(row._mapping) for row in connection.execute(query)]
 
 
 def _parts(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 from gym_enrichment.domain.hashing import content_hash
@@ -58,10 +58,8 @@ class CombinedVariant:
         )
 
     def _shorter(self, bundle: Bundle) -> LlmRequest | None:
-        """The request with the first half of the reviews: their numbers stay what they were."""
-        if len(bundle.reviews) < 2:
-            return None
-        return self.alone(replace(bundle, reviews=bundle.reviews[: len(bundle.reviews) // 2]))
+        half = bundle.halved()
+        return self.alone(half) if half else None
 
     @asynccontextmanager
     async def asking(self, gateway: Gateway, idle: IdleWork) -> AsyncIterator[Enrich]:

@@ -7,7 +7,7 @@ What must not live here: what the three are told (prompts/fanout.py) and what th
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -67,10 +67,8 @@ class FanoutVariant:
         )
 
     def _shorter(self, part: PartPrompt[Any], bundle: Bundle) -> LlmRequest | None:
-        """The request with the first half of the reviews: their numbers stay what they were."""
-        if len(bundle.reviews) < 2:
-            return None
-        return self._request(part, replace(bundle, reviews=bundle.reviews[: len(bundle.reviews) // 2]))
+        half = bundle.halved()
+        return self._request(part, half) if half else None
 
     @asynccontextmanager
     async def asking(self, gateway: Gateway, idle: IdleWork) -> AsyncIterator[Enrich]:

@@ -5,7 +5,7 @@ What must not live here: how gyms are gathered into calls, and what a bad answer
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 from gym_enrichment.domain.findings import Findings
@@ -81,10 +81,8 @@ class PackedVariant:
         )
 
     def _shorter(self, bundle: Bundle | None) -> LlmRequest | None:
-        """The request with the first half of the reviews: their numbers stay what they were."""
-        if bundle is None or len(bundle.reviews) < 2:
-            return None
-        return self.request([replace(bundle, reviews=bundle.reviews[: len(bundle.reviews) // 2])])
+        half = bundle.halved() if bundle else None
+        return self.request([half]) if half else None
 
     def split(self, text: str, size: int) -> Sequence[str | None]:
         """Each gym's part of an answer about `size` gyms."""
