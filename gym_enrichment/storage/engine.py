@@ -19,6 +19,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from gym_enrichment.storage.interrupts import interrupts_wait
+
 SQLITE_BUSY_SECONDS = 60
 """How long a writer waits for another writer of the same SQLite file before it gives up."""
 
@@ -142,8 +144,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end and rolled back on any error."""
-        with self.engine.connect().execution_options(gym_writes=True) as connection, connection.begin():
+        """A transaction that is committed at the end and rolled back on any error. Ctrl-C waits for its end."""
+        engine = self.engine
+        with (
+            interrupts_wait(),
+            engine.connect().execution_options(gym_writes=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def schema_revision(self) -> str | None:

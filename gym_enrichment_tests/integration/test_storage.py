@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -854,3 +855,19 @@ def test_the_names_of_constraints_are_those_of_the_tables(database: Database) ->
         assert {str(i["name"]) for i in found.get_indexes(table.name) if not i.get("duplicates_constraint")} == {
             str(i.name) for i in table.indexes
         }
+
+
+def test_ctrl_c_waits_for_the_end_of_a_transaction(database: Database) -> None:
+    """It would leave SQLite's write lock behind otherwise, for which everybody who cleans up waits."""
+
+    def interrupted() -> None:
+        with database.write() as connection:
+            signal.raise_signal(signal.SIGINT)
+            connection.execute(insert(tables.gyms), [dict(GYM)])
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    with database.write() as connection:
+        assert connection.execute(select(tables.gyms.c.place_id)).scalars().all() == [GYM["place_id"]]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
