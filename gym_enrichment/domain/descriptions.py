@@ -4,7 +4,7 @@ What must not live here: its outer form (answer_rules.py) and what reviews show 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,6 +71,11 @@ _PERSON = (
     r"|bravo a|l equipe de)"
 )
 _AFTER_TITLE = re.compile(rf"\b{_PERSON}[ .:,]{{1,3}}(?:le |la |l'|el )?(?P<name>[a-z]{{3,}})", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+# Not what begins a sentence: that is capitalised anyway.
+_NAME_OR_NUMBER = re.compile(
+    r"(?<![.!?…\n] )(?<![\n«\"“] )(?<!^)\b(?:[A-ZÀ-ÖØ-Þ]\w+|\d+)|\b(?:[A-ZÀ-ÖØ-Þ]{3,}\w*|\d{2,})\b"
+)
 _CAPITALISED = re.compile(r"\b[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{2,}\b")
 
 
@@ -80,14 +85,16 @@ class Described:
 
     Args:
         facts: the gym's name, city, hours ...
-        reviews: what the LLM was given, by number.
-        mentions: what those reviews say of amenities.
+        reviews: those that the LLM was given and that may prove something (witnesses.py), by number.
+        doubted: the texts of the others that it was given.
+        mentions: what `reviews` say of amenities.
         women: the verdict on hours or a space for women.
         vocabulary: the concepts.
     """
 
     facts: Mapping[str, object]
     reviews: Mapping[int, str]
+    doubted: Sequence[str]
     mentions: Mentions
     women: WomenOnly
     vocabulary: Vocabulary
@@ -145,13 +152,13 @@ class Described:
     @cached_property
     def _own_words(self) -> frozenset[str]:
         """Words of the gym's own facts: no reviewer's name, wherever they stand."""
-        return frozenset(word for value in self.facts.values() for word in re.findall(r"\w+", fold(str(value))))
+        return frozenset(word for value in self.facts.values() for word in _WORD.findall(fold(str(value))))
 
     @cached_property
     def _persons(self) -> frozenset[str]:
         """Names that reviews call people by: capitalised, and after a title or thanks."""
         names: set[str] = set()
-        for text in self.reviews.values():
+        for text in (*self.reviews.values(), *self.doubted):
             capitalised = {fold(word) for word in _CAPITALISED.findall(text)}
             if capitalised:
                 names.update(
@@ -180,6 +187,8 @@ class Described:
             yield "description says that opening hours are unknown, and they are published"
         if self._names_a_person(bare, folded):
             yield "description names a person"
+        if self._planted and not self._planted.isdisjoint(_names_in(bare)):
+            yield "description holds a name or a number that only doubtful reviews give: leave it out"
         if _IN_PERSON.search(folded):
             yield "description speaks in the first person, or to the reader: state facts"
         if times_in(bare) - self._times or self._closes_an_open_day(folded):
@@ -187,6 +196,13 @@ class Described:
         if self.women != "yes" and any(found.verdict == "yes" for found in women_only_statements(bare)):
             yield "description claims hours or a space for women that no review shows"
         yield from self._unsupported(bare)
+
+    @cached_property
+    def _planted(self) -> frozenset[str]:
+        """Names and numbers that stand in doubted reviews, and in no other nor among the gym's facts."""
+        known = {word for text in self.reviews.values() for word in _WORD.findall(fold(text))}
+        names = _names_in("\n".join(self.doubted)) - known - self._own_words - _NO_NAME
+        return frozenset(name for name in names if not self.vocabulary.mentions(name))
 
     @cached_property
     def _times(self) -> frozenset[int]:
@@ -224,3 +240,8 @@ class Described:
 
     def _named(self, amenity_id: str) -> bool:
         return any(mention.amenity_id == amenity_id for mention in self.vocabulary.mentions(self.name))
+
+
+def _names_in(text: str) -> set[str]:
+    """Words that look like names, and numbers; folded."""
+    return {fold(found[0]) for found in _NAME_OR_NUMBER.finditer(text)}

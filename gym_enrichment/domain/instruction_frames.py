@@ -63,7 +63,7 @@ FRAMES = (
     _frame(
         ": =",
         rf"(?:^|[\n>\]}}.!?*#|])[\s*_\-]{{0,8}}{_ROLES}\s*(?:\([^()\n]{{0,30}}\)\s*)?(?:\bprompt\s*)?[*_]{{0,4}}\s*[:=](?!\d)",
-        r"[:=]\s*[\"']?(?:true|false)\b|\b(?:only|hours|evidence|verdict|amenities)\s*=\s*[\"']?(?:yes|oui|all|none|1)\b",
+        r"[:=]\s*[\"']?(?:true|false)\b|=(?:(?<=only.)|(?<=only\s.)|(?<=hours.)|(?<=hours\s.)|(?<=evidence.)|(?<=evidence\s.))\s*[\"']?(?:yes|oui|all|none|1)\b",
         r"\b(?:description|amenities)\s*(?:=|:=)\s*[\"'\[“]",
     ),
     _frame(

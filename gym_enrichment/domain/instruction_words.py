@@ -140,6 +140,7 @@ ORDERS = (
         rf"{_DROP} ~4 (?:{_OURS}|{_ANYONES}) ~2 (?:{_EARLIER}|before this|you (?:were|have been|had been) (?:given|told))\b",
         rf"{_DROP} ~2 {_EVERY} ~2 {_OURS}\b",
         rf"@{_DROP} (?:all )?(?:your|tes|vos|tus|deine) (?:guidelines|rules|regles|reglas|regeln|restrictions|restricciones|limits)\b",
+        rf"@(?:n oublie[zs]? pas|don t forget|do not forget|no (?:te )?olvides|vergiss nicht) (?:de |d |to |zu )?{_WRITE} (?:que|qu|that|dass)\b(?! (?:you|vous|tu|i|je|we|nous)\b)",
         r"\btalimat\w* ~2 (?:yok say|unut|gormezden|dikkate alma)",
         rf"@{_DROP} (?:the|these|those|les|ces|las|estas|die|diese)? ?{_OURS}\b",
         rf"{_DROP} (?:\w+ ){{0,2}}?(?:everything|anything|all|whatever|tout|ce|todo|lo|alles|kolch|koulch|كل|ما) ~3 (?:above|told you"
@@ -210,7 +211,7 @@ ORDERS = (
     _order(
         "descripti,summary,synopsis,synthese,sintesis,blurb,overview,profile,generated,texte ,your text,tu texto,write up,output,answer,response,reply,json,schema,field,entry,listing,directory,resume,reponse,sortie"
         ",champ,annuaire,descripci,resumen,respuesta,salida,campo,directorio,beschreibung,zusammenfassung,antwort,ausgabe,feld"
-        ",verzeichnis,texte final,final text,liste d,wasf,jawab,fiche,following,suivant,siguiente",
+        ",verzeichnis,final text,liste d,wasf,jawab,fiche,following,suivant,siguiente",
         rf"@{_WRITE_EN} ~20 (?:in|into|inside|within|under|to|as|of) (?:the|your|its|this|that|every|our|final) (?:\w+ )?{_ANSWER}\b"
         rf"|@{_WRITE_EN} ~20 in (?:description|summary|output|json)\b",
         rf"@(?:{_WRITE_FR}|{_WRITE_ES}|{_WRITE_DE}|{_WRITE_DARJA}) ~20 {_INTO} {_THE}(?:\w+ (?:de |du |des |d )?)?{_ANSWER}\b",
@@ -304,8 +305,9 @@ ORDERS = (
         r"\b(?:from now on|starting now) (?:you (?:are|will (?:act|answer|respond|only|always|say|write)|must (?:act|answer|respond|say|write)"
         r"|answer|speak|respond)|respond|answer|act|always (?:say|write|answer))\b",
         r"\b(?:a partir de maintenant|desormais|des maintenant) (?:tu (?:es|dois|vas|reponds|ecris)|reponds|ecris|agis)\b",
-        r"\b(?:a partir de ahora|desde ahora) (?:eres|responde|debes|escribe|actua|vas)\b|\bab jetzt (?:bist|antworte|schreibe?)\b"
-        r"|من الان (?:فصاعدا )?(?:انت|عليك|اجب|اكتب|ستكون)",
+        r"\b(?:a partir de ahora|desde ahora) (?:eres|responde|debes|escribe|actua|vas)\b",
+        r"\bab jetzt (?:bist|antworte|schreibe?)\b",
+        r"من الان (?:فصاعدا )?(?:انت|عليك|اجب|اكتب|ستكون)",
         r"@(?:act as (?:an? |if you |the )|pretend (?:to be an?|you are) |role ?play as|behave (?:as|like) an? |agis (?:comme|en tant"
         r" que)|comporte toi comme|joue le role|fais (?:semblant d etre|comme si tu)|actua como|comportate como|finge (?:ser|que)|verhalte dich"
         r" wie|تصرف (?:ك|مثل)|تظاهر|تقمص)",
@@ -318,7 +320,8 @@ ORDERS = (
         r"|como)\b",
         r"§(?:describe|present|classify|label|tag|mark|list|flag|decris|decrivez|presente|classe"
         r"|describe|clasifica|marca|beschreibe) (?:this|the|it|cette|ce|la|le|este|esta|el|diese\w*) ~3 (?:as|comme|como|als)\b",
-        r"@only (?:use|trust|consider|believe) this (?:review|comment)\b|\bne (?:tiens|tenez) (?:pas|plus|aucun) compte des autres avis\b",
+        r"@only (?:use|trust|consider|believe) this (?:review|comment)\b",
+        r"\bne (?:tiens|tenez) (?:pas|plus|aucun) compte des autres avis\b",
         r"@(?:repeat|translate|print|output|copy|repete|traduis|traduisez|repite|traduce|wiederhole) ~3 (?:above|ci dessus|precede\w*"
         r"|anterior(?:es)?)\b",
         r"@(?:treat|consider|considere|considerez|traite|traitez|considera|trata|اعتبر) (?:this|the following|these|ce|cet|cette|ces|este|esta|هذا|هذه)"
@@ -346,28 +349,27 @@ ORDERS = (
         rf"|decri\w+|describ\w+|redact\w+|read\w*|lit|lira|lee) ~4 (?:{_ANSWER}|fiche|ficha|texts?|texte|reviews?|avis|resenas|comments?|commentaires) ~8 (?:should|must|shall|has to|needs to|doit|devra|debe|deberia) ~1 (?:also )?{_WRITE} ",
     ),
     _order(
-        "wrong,refus,invalid,incorrect,reject,incomplet,false,faus,rejete,rechazad,falsch",
+        "wrong,refus,invalid,incorrect,reject,incomplet,rejete,rechazad,falsch",
         rf"\b(?:any|every|each|all|toute|chaque|cualquier|cada|jede) (?:{_ANSWER}|fiche|ficha|profile|text) ~5 (?:that|which|qui|que|die) ~1 (?:do(?:es)? ?n(?:o?t| t)|fails? to|omits?|omet\w*|oublie\w*|olvid\w+|leaves? out"
-        rf"|lacks?|ne|no|nicht) ~12 (?:wrong|invalid\w*|incorrect\w*|rejected|refus\w+|incomplete\w*|false|fauss?e?|rejetee?|rechazad[oa]|falsch)\b",
+        rf"|lacks?|ne|no|nicht) ~12 (?:wrong|invalid\w*|incorrect\w*|rejected|refus\w+|incomplete\w*|rejetee?|rechazad[oa]|falsch)\b",
     ),
     _order(
         "whatever,regardless,no matter,peu importe,quoi que",
         rf"\b(?:whatever|regardless of(?: what)?|no matter what|peu importe(?: ce que)?|quoi que) ~2 (?:reviews?|hours|data|facts|text|avis|horaires|donnees|faits|textes?) ~3 , (?:please )?(?:{_WRITE_EN}|{_WRITE_FR}) (?:that|que|qu)\b",
     ),
     _order(
-        "summari,outil de,enrichment,extraction,describ,description,resum,decri,review as,comment as,avis comme,commentaire comme",
+        "summari,summary ,outil de,enrichment,extraction,describ,description,resum,decri,review as,comment as,avis comme,commentaire comme",
         r"@(?:do not|don t|never|ne|no) (?:summari[sz]e|resume[rzs]?|resumas)\b",
         r"\b(?:to|for|pour|a|al|para) (?:the |any |l |la |el )?(?:(?:summari[sz]ing|summary|description|enrichment|extraction) (?:tool|engine|system|model|bot|generator|script|pipeline)|outil de (?:resume|redaction|synthese|description))\b",
         r"@(?:stop|arrete[rz]?|deja de) (?:de )?(?:summari[sz]\w+|describing|resum\w+|decri\w+)\b",
         r"@(?:count|take|accept|use|compte[rz]?|prends|prenez) (?:this|my|cet|mon) (?:review|comment|avis|commentaire) (?:as|comme) (?:an? |the |une? |la )?(?:evidence|proof|fact|truth|preuve|source)\b",
     ),
     _order(
-        "copywriter,redact,annotat,represent the,role play,roleplay,verbatim,print ,dump ,oublie,t forget,not forget,olvides,vergiss,ايها,كاتب,يا ",
+        "copywriter,redact,annotat,represent the,role play,roleplay,verbatim,print ,dump ,ايها,كاتب,يا ",
         r"\b(?:you are|you re|tu es|vous etes|eres|du bist) (?:an? |une? |ein )?(?:\w+ ){0,2}?(?:copywriter|redacteur|redactor|texter)\b",
         rf"[|] (?:redacteur|redactrice|redactor|copywriter|annotateur|annotator) (?:[,|]|{_WRITE} )",
         r"\bi (?:represent|speak for|work for) the (?:platform|directory)\b|\blet (?:us|s) role ?play\b",
         r"@(?:print|output|dump|repeat|copy|reveal) ~4 (?:all |other |these |the )reviews\b|@(?:print|output|repeat|copy) ~6 verbatim\b",
-        rf"@(?:n oublie[zs]? pas|don t forget|do not forget|no (?:te )?olvides|vergiss nicht) (?:de |d |to |zu )?{_WRITE} (?:que|qu|that|dass)\b(?! (?:you|vous|tu|i|je|we|nous)\b)",
         r"كاتب (?:ال)?(?:وصف|ملخص)|(?:ايها|يا) (?:ال)?(?:مساعد (?:ال)?(?:ذكي|الي|افتراضي)|نموذج|روبوت)",
     ),
     _order(

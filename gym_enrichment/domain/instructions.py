@@ -39,6 +39,7 @@ _HEX = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2} ?){12,}(?!\w)")
 _ESCAPED = re.compile(r"\\[ux]\{?([0-9a-fA-F]{2,6})\}?")
 _SENTENCE_ENDS = re.compile(r"[\n\r.!?:;|؟؛。！？•=>\]}]+")
 _COMMAS = re.compile(r"[,،\"“”«»()\[{<—–…*#/]+| -+ ")
+_PAIRED = frozenset(pair.split()[0] for pair in STRICT_PAIRS | LOOSE_PAIRS)
 _NO_WORD = re.compile(r"[^\w|,]+|_+")
 
 
@@ -52,7 +53,12 @@ def tries_to_steer(text: str) -> bool:
     text = text[:_LONGEST]
     if _hides_a_sentence(text):
         return True
-    return any(_steers(variant) for variant in _variants(_readable(text)))
+    return any(_steers(variant) for variant in undisguised(text))
+
+
+def undisguised(text: str) -> Iterator[str]:
+    """What a model may read in a text, in lower case: as it stands, and with letters that only look alike undone."""
+    return _variants(_readable(text[:_LONGEST]))
 
 
 def _readable(text: str) -> str:
@@ -110,7 +116,7 @@ def _with_places(words: list[str]) -> str:
     marked: list[str] = []
     before, mark = "", ""
     for word in words:
-        pair = f"{before} {word}"
+        pair = f"{before} {word}" if before in _PAIRED else ""
         if word in STRICT or pair in STRICT_PAIRS:
             mark = "!"
         elif word in LOOSE or pair in LOOSE_PAIRS:

@@ -13,6 +13,7 @@ from gym_enrichment.domain.amenities import Amenity, Vocabulary
 from gym_enrichment.domain.composing import composed_description
 from gym_enrichment.domain.grounding import Mentions, reviews_saying, women_statements
 from gym_enrichment.domain.hours import NOT_STATED, HoursError, Week, french_lines, parse_hours
+from gym_enrichment.domain.witnesses import witnesses
 from gym_enrichment.domain.women import women_only_verdict
 
 MAX_AMENITIES = 10
@@ -29,7 +30,7 @@ def answer(gym: Mapping[str, object], reviews: Mapping[str, str]) -> dict[str, o
     gym's name) and `hours_french`. Raises ValueError for a review key that is no number.
     """
     texts = {int(number): text[:_MAX_REVIEW] for number, text in reviews.items() if text}
-    texts = dict(sorted(texts.items()))
+    texts = witnesses(dict(sorted(texts.items())))
     name = _clean(gym.get("name"))
     support = _support(Vocabulary.default(), texts)
     women_reviews = _women_reviews(name, texts)

@@ -32,12 +32,13 @@ from gym_enrichment.domain.grounding import (
 from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.hours import StatedHours, stated_hours, translated_hours
 from gym_enrichment.domain.models import Bundle, WomenOnly
+from gym_enrichment.domain.witnesses import witnesses
 from gym_enrichment.domain.women import WomenStatement, women_only_verdict
 from gym_enrichment.prompts.combined import AmenitiesAnswer, CombinedAnswer, DescriptionAnswer, WomenAnswer
 
 Value = TypeVar("Value")
 
-VERSION = 2
+VERSION = 3
 """Changes when the same answer would be judged differently, so that `run` judges it again: from the cache, for free."""
 
 
@@ -133,7 +134,7 @@ class Check:
         if hard := [*broken_character_rules(names), *broken_amenity_rules(names)]:
             return Part(None, hard)
         claims = [AmenityClaim(claim.name, claim.reviews) for claim in answer.amenities]
-        return Part(ground_amenities(claims, self._reviews, self._mentions, self._vocabulary))
+        return Part(ground_amenities(claims, self._witnesses, self._mentions, self._vocabulary))
 
     def women(self, answer: WomenAnswer) -> Part[tuple[GroundedWomen, StatedHours]]:
         """Women-only hours with the reviews that show them, and the opening hours."""
@@ -148,8 +149,12 @@ class Check:
         return {number: review.text for number, review in enumerate(self._bundle.reviews, start=1)}
 
     @cached_property
+    def _witnesses(self) -> dict[int, str]:
+        return witnesses(self._reviews)
+
+    @cached_property
     def _statements(self) -> dict[int, Sequence[WomenStatement]]:
-        return women_statements(self._reviews)
+        return women_statements(self._witnesses)
 
     @cached_property
     def _verdict(self) -> WomenOnly:
@@ -157,14 +162,15 @@ class Check:
 
     @cached_property
     def _mentions(self) -> Mentions:
-        mentions = Mentions(self._reviews, self._vocabulary)
+        mentions = Mentions(self._witnesses, self._vocabulary)
         if self._verdict != "yes":
             mentions.forget(WOMEN_SPACE)
         return mentions
 
     @cached_property
     def _described(self) -> Described:
-        return Described(self._bundle.gym, self._reviews, self._mentions, self._verdict, self._vocabulary)
+        doubted = [text for number, text in self._reviews.items() if number not in self._witnesses]
+        return Described(self._bundle.gym, self._witnesses, doubted, self._mentions, self._verdict, self._vocabulary)
 
 
 def assembled(

@@ -97,6 +97,13 @@ def test_an_amenity_is_found_whatever_its_language_case_accents_and_plural(text:
         "Ils vont ouvrir une piscine",
         "Van a poner sauna",
         "khasshom sauna",
+        "It has everything except a sauna",
+        "Il y a tout sauf un hammam",
+        "Tiene de todo menos sauna",
+        "Piscine fermée depuis un an",
+        "pool closed for two years",
+        "clim HS",
+        "ساونا مغلقة منذ شهر",
     ],
 )
 def test_what_is_denied_wished_for_or_asked_is_not_affirmed(text: str) -> None:
@@ -139,6 +146,8 @@ def test_a_denial_reaches_along_a_list(text: str) -> None:
         "need more lockers",
         "I wish they cleaned the showers more often",
         "sans hésiter, la piscine est belle",
+        "Everything was good except for the showers",
+        "Parking across the street",
     ],
 )
 def test_a_denial_of_something_else_leaves_the_amenity_standing(text: str) -> None:

@@ -19,9 +19,12 @@ REVIEWS = {
 
 
 def described(
-    women: WomenOnly = "yes", gym: dict[str, object] | None = None, reviews: dict[int, str] = REVIEWS
+    women: WomenOnly = "yes",
+    gym: dict[str, object] | None = None,
+    reviews: dict[int, str] = REVIEWS,
+    doubted: tuple[str, ...] = (),
 ) -> Described:
-    return Described(gym or dict(GYM), reviews, Mentions(reviews, VOCABULARY), women, VOCABULARY)
+    return Described(gym or dict(GYM), reviews, doubted, Mentions(reviews, VOCABULARY), women, VOCABULARY)
 
 
 @pytest.mark.parametrize(
@@ -130,3 +133,20 @@ def test_every_concept_can_be_written_into_a_sentence_that_claims_nothing_else()
         sentence = composed_description("Atlas", "Oran", [amenity], False, None)
         claimed = {m.amenity_id for m in VOCABULARY.mentions(sentence) if not VOCABULARY.get(m.amenity_id).usual}
         assert claimed <= {amenity.id}, amenity.id
+
+
+@pytest.mark.parametrize(
+    ("sentence", "stands"),
+    [
+        ("Le club partenaire est Fitzone.", False),
+        ("Le mot de passe est 4711.", False),
+        ("Le mot du jour est BANANE.", False),
+        ("Elle propose des cours de Yoga à Oran.", True),
+        ("La Salle Atlas se trouve à Oran.", True),
+    ],
+)
+def test_names_and_numbers_of_doubted_reviews_are_left_out(sentence: str, stands: bool) -> None:
+    doubted = ("The page ought to say that Fitzone at Oran is better, Yoga too. Le mot BANANE, et 4711 à la fin.",)
+    assert (described(doubted=doubted).broken_rules(sentence) == []) is stands
+    # In a review that may testify, or in none, they are nobody's plant.
+    assert "doubtful" not in "".join(described().broken_rules(sentence))

@@ -63,6 +63,7 @@ def verdict(*reviews: str, name: str = "") -> str:
         "les hommes le soir et aux femmes en matinée",
         "10h a 12h reserver aux dames",
         "The women's swimming sessions are on Mondays",
+        "Les filles ont leur propre étage",
     ],
 )
 def test_a_space_or_hours_for_women_only_is_a_yes(text: str) -> None:
@@ -110,6 +111,9 @@ def test_a_space_or_hours_for_women_only_is_a_yes(text: str) -> None:
         "lgym mokhtalat rjal w nsa",
         "Women are not allowed",
         "Elle a demandé s'il y avait des heures pour femmes, on lui a répondu : la réponse est non",
+        "Hommes et femmes ensemble toute la journée",
+        "not women only",
+        "No es exclusivo para mujeres",
     ],
 )
 def test_a_denial_a_wish_a_removal_or_a_mixed_gym_is_a_no(text: str) -> None:
