@@ -132,7 +132,8 @@ class GymFailure:
 class EnrichedBatch:
     """How one batch ended in one run: its good gyms, its failed ones, and what both cost.
 
-    `unasked` are the gyms that were not asked about because a budget was reached; they keep what they have.
+    `kept` are the gyms whose stored rows are up to date: nothing was asked, and nothing is to be written. `unasked`
+    are those that were not asked about because a budget was reached; they keep what they have.
     `seconds` is wall time from the batch's first ask to its last answer.
     """
 
@@ -141,6 +142,7 @@ class EnrichedBatch:
     variant: str
     enrichments: Sequence[Enrichment]
     failures: Sequence[GymFailure]
+    kept: Sequence[str]
     unasked: Sequence[str]
     llm_calls: int
     cache_hits: int
@@ -154,8 +156,8 @@ class EnrichedBatch:
         """The figures that events, tables and the CLI show, under the names they all use."""
         skipped = sum(enrichment.state == "skipped" for enrichment in self.enrichments)
         return {
-            "gyms": len(self.enrichments) + len(self.failures) + len(self.unasked),
-            "enriched": len(self.enrichments) - skipped,
+            "gyms": len(self.enrichments) + len(self.failures) + len(self.kept) + len(self.unasked),
+            "enriched": len(self.enrichments) + len(self.kept) - skipped,
             "failed": len(self.failures),
             "skipped": skipped + len(self.unasked),
             "skipped_budget": len(self.unasked),

@@ -3,7 +3,7 @@
 
 The second lock behind instructions.py: that one keeps clear orders out of prompts and must not take a customer's review
 for one; this one doubts freely, since doubt costs little: the review is read all the same, and what it tells counts as
-soon as another review tells it too. On the real data it doubts one review in thirty, and no statement about women.
+soon as another review tells it too. On the real data it doubts one review in forty, and no statement about women.
 """
 
 import re

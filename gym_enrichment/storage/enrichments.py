@@ -42,6 +42,21 @@ def write_enriched_batch(database: Database, batch: EnrichedBatch) -> None:
         publish(connection, batch.variant, batch.batch_id)
 
 
+def hashes_of_good_rows(
+    database: Database, batch_id: str, variant: str, setup_hash: str, since: datetime
+) -> Mapping[str, str]:
+    """The bundle hash of each gym of a batch that was enriched by this very setup, `since` then."""
+    query = select(enrichments.c.place_id, enrichments.c.bundle_hash).where(
+        enrichments.c.batch_id == batch_id,
+        enrichments.c.variant == variant,
+        enrichments.c.state == "enriched",
+        enrichments.c.setup_hash == setup_hash,
+        enrichments.c.enriched_at > since,
+    )
+    with database.read() as connection:
+        return {row.place_id: row.bundle_hash for row in connection.execute(query)}
+
+
 def read_enrichments(database: Database, batch_id: str, variant: str) -> list[Enrichment]:
     """The good rows of one batch.
 
@@ -107,6 +122,6 @@ def _forget_failures(connection: Connection, batch: EnrichedBatch) -> None:
     connection.execute(
         delete(failures).where(
             failures.c.variant == batch.variant,
-            failures.c.place_id.in_([item.place_id for item in batch.enrichments]),
+            failures.c.place_id.in_([*(item.place_id for item in batch.enrichments), *batch.kept]),
         )
     )

@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from gym_enrichment.domain.hours import NOT_STATED
 from gym_enrichment.domain.models import Bundle, EnrichedBatch
@@ -24,7 +26,7 @@ from gym_enrichment.pipeline.ingesting import ingest
 from gym_enrichment.settings import Settings, load_settings
 from gym_enrichment.storage.batches import assign_batches
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.enrichments import write_enriched_batch
+from gym_enrichment.storage.enrichments import find_failures, write_enriched_batch
 from gym_enrichment.storage.tables import batches as batch_table
 from gym_enrichment.storage.tables import enrichments, ledger
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good, good_content
@@ -373,6 +375,55 @@ def test_a_run_that_finds_everything_in_the_cache_costs_nothing(job: Job) -> Non
     assert (batch.llm_calls, batch.cache_hits, batch.cost_usd, batch.prompt_tokens) == (0, 3, 0.0, 0)
     assert all(enrichment.from_cache for enrichment in batch.enrichments)
     assert len(job.server.asks) == 3
+
+
+def test_rows_that_are_up_to_date_are_kept_without_calling_upon_anybody(job: Job) -> None:
+    batches = job.bundles(3, batch_size=3)
+    write_enriched_batch(job.database, *job.enrich(batches))
+    with job.database.read() as connection:
+        before = connection.execute(select(enrichments)).all()
+
+    asked = len(job.server.asks)
+    (batch,) = job.enrich(batches, run_id="run-2")
+    write_enriched_batch(job.database, batch)
+
+    assert len(job.server.asks) == asked
+    assert (sorted(batch.kept), batch.enrichments) == (["gym-0001", "gym-0002", "gym-0003"], [])
+    assert (batch.figures["gyms"], batch.figures["enriched"], batch.figures["cache_hits"]) == (3, 3, 3)
+    with job.database.read() as connection:
+        assert connection.execute(select(enrichments)).all() == before
+
+
+def test_a_row_is_not_kept_when_its_bundle_its_setup_or_its_age_is_another(job: Job) -> None:
+    ((batch_id, bundles),) = batches = job.bundles(3, batch_size=3)
+    write_enriched_batch(job.database, *job.enrich(batches))
+    job.server.asks.clear()
+
+    changed = [replace(bundles[0], content_hash="another"), *bundles[1:]]
+    (of_a_change,) = job.enrich([(batch_id, changed)])
+    (of_another_model,) = job.enrich(batches, GYM_LLM_MODEL="gpt-4o")
+    (of_no_cache,) = job.enrich(batches, GYM_LLM_CACHE_TTL=0)
+    with job.database.write() as connection:
+        connection.execute(update(enrichments).values(enriched_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    (of_age,) = job.enrich(batches)
+
+    assert sorted(of_a_change.kept) == sorted(bundle.place_id for bundle in bundles[1:])
+    assert [of_another_model.kept, of_no_cache.kept, of_age.kept] == [[], [], []]
+
+
+def test_a_gym_that_failed_and_is_as_it_was_again_is_no_failure(job: Job) -> None:
+    ((batch_id, bundles),) = batches = job.bundles(2, batch_size=2)
+    write_enriched_batch(job.database, *job.enrich(batches))
+    job.server.script = lambda ask: Reply(status=400)
+    changed = [replace(bundles[0], gym=dict(bundles[0].gym) | {"name": "Autre"}, content_hash="another"), bundles[1]]
+    (failed,) = job.enrich([(batch_id, changed)], run_id="run-2")
+    write_enriched_batch(job.database, failed)
+    assert len(failed.failures) == 1
+
+    write_enriched_batch(job.database, *job.enrich(batches, run_id="run-3"))
+
+    with job.database.read() as connection:
+        assert find_failures(connection) == []
 
 
 def test_equal_gyms_that_fail_together_are_charged_once(job: Job) -> None:

@@ -519,7 +519,7 @@ def failure(place_id: str) -> GymFailure:
 def batch_of(*results: Enrichment | GymFailure, batch_id: str = "batch-000001", run_id: str = "run-1") -> EnrichedBatch:
     good = [result for result in results if isinstance(result, Enrichment)]
     bad = [result for result in results if isinstance(result, GymFailure)]
-    return EnrichedBatch(batch_id, run_id, "combined", good, bad, (), len(results), 0, 1, 1, 0.1, 0.5)
+    return EnrichedBatch(batch_id, run_id, "combined", good, bad, (), (), len(results), 0, 1, 1, 0.1, 0.5)
 
 
 @pytest.fixture
@@ -664,7 +664,7 @@ database.engine
 begin()
 for turn in range(8):
     run_id = f"{who}-{turn}"
-    batch = EnrichedBatch("batch-000001", run_id, "combined", good, bad, (), 100, 0, 0, 0, 0.0, 0.0)
+    batch = EnrichedBatch("batch-000001", run_id, "combined", good, bad, (), (), 100, 0, 0, 0, 0.0, 0.0)
     write_enriched_batch(database, batch)
 """
 

@@ -5,8 +5,11 @@ What must not live here: what is asked (the variants) and how results are stored
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import chain
 
 from gym_enrichment.domain.hours import NOT_STATED, stated_hours
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
@@ -18,6 +21,7 @@ from gym_enrichment.pipeline.enriching.opening import open_gateway
 from gym_enrichment.pipeline.enriching.variant import Enrich, Variant
 from gym_enrichment.pipeline.enriching.variants import variant_of
 from gym_enrichment.settings import Settings
+from gym_enrichment.storage.enrichments import hashes_of_good_rows
 
 
 @dataclass(slots=True)
@@ -68,7 +72,7 @@ class Enricher:
     endpoint: Endpoint
     on_progress: Callable[[Progress], None] = lambda _: None
 
-    @property
+    @cached_property
     def variant(self) -> Variant:
         """The way of asking."""
         return variant_of(self.settings, self.endpoint)
@@ -87,18 +91,38 @@ class Enricher:
             RunStopped: nothing can be asked before somebody mends the configuration. What was answered before
                 is in the cache; batches that were not yielded are untouched.
         """
-        run = _Run(self, iter(batches), run_id)
+        opened = (self._opened(batch_id, bundles, run_id) for batch_id, bundles in batches)
+        run = _Run(self, opened, run_id)
         run.progress.gyms = gyms
-        yield from iterate_in_background(run.work, on_tick=lambda: self.on_progress(run.progress))
+        # A server is called upon only when there is something to ask.
+        for batch, to_ask in opened:
+            if to_ask:
+                run.batches = chain([(batch, to_ask)], opened)
+                yield from iterate_in_background(run.work, on_tick=lambda: self.on_progress(run.progress))
+            else:
+                run.progress.done += len(batch.kept)
+                yield batch.close()
+
+    def _opened(self, batch_id: str, bundles: Sequence[Bundle], run_id: str) -> "tuple[_OpenBatch, list[Bundle]]":
+        """A batch, and those of its bundles that its stored rows do not answer as they are."""
+        variant = self.variant
+        known: Mapping[str, str] = {}
+        if bundles and (ttl := self.settings.cache_ttl_seconds):
+            since = datetime.now(UTC) - timedelta(seconds=ttl)
+            known = hashes_of_good_rows(self.settings.database, batch_id, variant.name, variant.setup_hash, since)
+        to_ask = [bundle for bundle in bundles if known.get(bundle.place_id) != bundle.content_hash]
+        asked = {bundle.place_id for bundle in to_ask}
+        kept = [bundle.place_id for bundle in bundles if bundle.place_id not in asked]
+        return _OpenBatch(batch_id, run_id, variant.name, kept, len(to_ask)), to_ask
 
 
 class _Run:
     """The state of one call of `Enricher.enrich`; lives in the background loop."""
 
-    def __init__(self, enricher: Enricher, batches: Iterator[tuple[str, list[Bundle]]], run_id: str) -> None:
+    def __init__(self, enricher: Enricher, batches: "Iterator[tuple[_OpenBatch, list[Bundle]]]", run_id: str) -> None:
         self.progress = Progress()
+        self.batches = batches
         self._enricher = enricher
-        self._batches = batches
         self._run_id = run_id
 
     async def work(self, emit: Emit[EnrichedBatch]) -> None:
@@ -111,11 +135,12 @@ class _Run:
         idle = IdleWork()
         try:
             async with variant.asking(gateway, idle) as enrich, asyncio.TaskGroup() as gyms:
-                while (item := await asyncio.to_thread(next, self._batches, None)) is not None:
-                    batch = _OpenBatch(item[0], self._run_id, variant.name, len(item[1]))
-                    if not item[1]:
+                while (item := await asyncio.to_thread(next, self.batches, None)) is not None:
+                    batch, to_ask = item
+                    self.progress.done += len(batch.kept)
+                    if not to_ask:
                         await emit(batch.close())
-                    for bundle in item[1]:
+                    for bundle in to_ask:
                         await window.enter()
                         gyms.create_task(self._gym(enrich, batch, bundle, window, emit))
         except BaseExceptionGroup as group:
@@ -167,8 +192,9 @@ class _Window:
 class _OpenBatch:
     """A batch of which some gyms are not done."""
 
-    def __init__(self, batch_id: str, run_id: str, variant: str, gyms: int) -> None:
-        self.waiting_for = gyms
+    def __init__(self, batch_id: str, run_id: str, variant: str, kept: Sequence[str], waiting_for: int) -> None:
+        self.kept = kept
+        self.waiting_for = waiting_for
         self.failures: list[GymFailure] = []
         self.unasked: list[str] = []
         self._batch_id = batch_id
@@ -208,9 +234,10 @@ class _OpenBatch:
             variant=self._variant,
             enrichments=self._enrichments,
             failures=self.failures,
+            kept=self.kept,
             unasked=self.unasked,
             llm_calls=self._usage.llm_calls,
-            cache_hits=self._cache_hits,
+            cache_hits=self._cache_hits + len(self.kept),
             prompt_tokens=self._usage.prompt_tokens,
             completion_tokens=self._usage.completion_tokens,
             cost_usd=self._usage.cost_usd,
