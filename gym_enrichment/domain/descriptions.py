@@ -32,7 +32,7 @@ _JUDGEMENT = re.compile(
 _MARKUP = re.compile(
     r"<[^<>]{1,200}>|[{}\[\]|`\\]|\bhttps?:|\bwww\.|\b[\w.+-]+@[\w-]+\.\w|(?<!\w)[@#]\w|[a-z0-9]\.[a-z]{2,}|--|;\s*\w+\s*\("
 )
-_SHOUTED = re.compile(r"\b[A-ZÀ-ÖØ-Þ]{4,}(?:\s+[A-ZÀ-ÖØ-Þ]{3,})+\b")
+_SHOUTED = re.compile(r"\b[A-ZÀ-ÖØ-Þ]{4,}(?:\s+[A-ZÀ-ÖØ-Þ]{3,})+\b|\b[A-ZÀ-ÖØ-Þ]{5,}\b")
 _CLOSED_FOR_GOOD = re.compile(
     r"\bferme\w* definitivement|\bdefinitivement ferme|\bn['’ ]existe plus|\bfermeture definitive"
     r"|\ba (?:definitivement )?ferme (?:en \d{4}|ses portes)|\bcesse (?:ses|son|toute) activites?|\ba mis la cle sous"
@@ -179,7 +179,7 @@ class Described:
             yield "description is not all in French letters"
         if _MODEL.search(folded):
             yield "description speaks of instructions or of a model: describe the gym"
-        if _SHOUTED.search(bare):
+        if any(not self.vocabulary.mentions(found[0]) for found in _SHOUTED.finditer(bare)):
             yield "description holds words in capitals that are not the gym's name"
         if _CLOSED_FOR_GOOD.search(folded):
             yield "description says that the gym is no more"
