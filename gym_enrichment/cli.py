@@ -153,11 +153,20 @@ def show(place_id: str | None, quarantine: bool, as_json: bool) -> None:
 
 @main.command()
 @json_option
-def stats(as_json: bool) -> None:
-    """The statistics of the last run and of all time."""
-    from gym_enrichment import showing
+@click.option("--prometheus", is_flag=True, help="Counters and gauges in Prometheus' text format instead.")
+def stats(as_json: bool, prometheus: bool) -> None:
+    """The statistics of the last run and of all time, by day, variant and model."""
+    from gym_enrichment.console import print_json
+    from gym_enrichment.pipeline.statistics import prometheus_text, statistics
+    from gym_enrichment.showing import show_statistics
 
-    showing.show_statistics(load_settings().database, as_json)
+    database = load_settings().database
+    if prometheus:
+        sys.stdout.write(prometheus_text(database))
+    elif as_json:
+        print_json(statistics(database))
+    else:
+        show_statistics(statistics(database))
 
 
 @main.command()

@@ -22,3 +22,10 @@ ingest_sources = dg.define_asset_job(
     description="Ingests what GYM_SOURCES names.",
     executor_def=dg.in_process_executor,
 )
+
+take_statistics = dg.define_asset_job(
+    "take_statistics",
+    selection=dg.AssetSelection.assets("enrichment_statistics"),
+    description="Adds today's figures to the plots of enrichment_statistics.",
+    executor_def=dg.in_process_executor,
+)

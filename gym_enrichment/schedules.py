@@ -1,8 +1,8 @@
-"""The schedule that notices changed reviews."""
+"""The schedules: one notices changed reviews, one takes statistics."""
 
 import dagster as dg
 
-from gym_enrichment.jobs import enrich_batches
+from gym_enrichment.jobs import enrich_batches, take_statistics
 from gym_enrichment.partitions import add_missing_keys
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import batches_changed
@@ -23,3 +23,8 @@ def changed_reviews_schedule(
     if not changed:
         return dg.SkipReason("no batch has changed reviews")
     return [dg.RunRequest(run_key=f"changed:{batch}:{state}", partition_key=batch) for batch, state in changed]
+
+
+statistics_schedule = dg.ScheduleDefinition(
+    name="statistics_schedule", job=take_statistics, cron_schedule="0 5 * * *", description="Once a day, before work."
+)

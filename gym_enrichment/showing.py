@@ -1,7 +1,6 @@
 """What `show`, `stats` and the end of `run` print."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gym_enrichment.console import output, print_json, print_table, say
@@ -11,13 +10,6 @@ from gym_enrichment.storage.directory import directory_counts, find_published, f
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import find_enrichments, find_failures
 from gym_enrichment.storage.raw_lookups import find_quarantined, find_review_texts
-from gym_enrichment.storage.statistics import (
-    attempts_by_outcome,
-    budget_figures,
-    last_run,
-    run_figures,
-    variant_figures,
-)
 
 if TYPE_CHECKING:
     from gym_enrichment.domain.evaluation import Difference
@@ -89,32 +81,31 @@ def show_quarantine(database: Database, as_json: bool) -> None:
     )
 
 
-def show_statistics(database: Database, as_json: bool) -> None:
-    """The figures of the last run, of all time and per variant, and the budgets."""
-    with database.read() as connection:
-        run_id = last_run(connection)
-        found = {
-            "last_run": run_figures(connection, run_id) if run_id else None,
-            "all_time": run_figures(connection),
-            "variants": variant_figures(connection),
-            "attempts": attempts_by_outcome(connection),
-            "directory": directory_counts(connection),
-        }
-        budgets = budget_figures(connection, run_id, datetime.now(UTC))
-    if as_json:
-        print_json(found | {"budgets": budgets})
-        return
-    if run_id is None:
+def show_statistics(found: Mapping[str, Any]) -> None:
+    """The figures of the last run and of all time, what they were spent on, what was found, and the budgets."""
+    if found["last_run"] is None:
         say("nothing was run yet")
     last = found["last_run"] or {}
-    print_table(
-        "Statistics", ["", "last run", "all time"], [[k, last.get(k), v] for k, v in (found["all_time"] or {}).items()]
-    )
-    print_table("Attempts", ["outcome", "number"], list((found["attempts"] or {}).items()))
-    print_table("Directory", ["state", "gyms"], list((found["directory"] or {}).items()))
-    if budgets:
-        rows = [[scope, *dollars.values()] for scope, dollars in budgets.items()]
+    print_table("Statistics", ["", "last run", "all time"], [[k, last.get(k), v] for k, v in found["all_time"].items()])
+    print_table("Attempts", ["outcome", "number"], list(found["attempts"].items()))
+    print_table("Directory", ["state", "gyms"], list(found["directory"].items()))
+    for title, name in (
+        ("Days", "days"),
+        ("Seconds per answer", "latency"),
+        ("What was found", "found"),
+        ("Failures", "failures"),
+    ):
+        _print_rows(title, found[name])
+    if found["budgets"]:
+        rows = [[scope, *dollars.values()] for scope, dollars in found["budgets"].items()]
         print_table("Budgets", ["", "spent, $", "reserved, $"], rows)
+
+
+def _print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of the same names as a table; nothing if there are none."""
+    if rows:
+        cells = [[", ".join(v) if isinstance(v, list) else v for v in row.values()] for row in rows]
+        print_table(title, [name.replace("_", " ") for name in rows[0]], cells)
 
 
 def show_evaluations(evaluations: "Sequence[Evaluation]", as_json: bool) -> None:

@@ -241,6 +241,13 @@ def test_stats_are_a_table_for_people(life: Life) -> None:
     assert re.search(r"│ llm_calls +│ 1 +│ 4 ", out)
 
 
+def test_stats_for_prometheus_are_the_same_figures(life: Life) -> None:
+    out = life.user.cli("stats", "--prometheus").succeeded().out
+    assert 'gym_enrichment_gyms{state="enriched"} 3' in out.splitlines()
+    attempts = [line for line in out.splitlines() if line.startswith("gym_enrichment_llm_attempts_total{")]
+    assert sum(float(line.rsplit(" ", 1)[1]) for line in attempts) == 4
+
+
 def test_show_gives_one_gym_with_its_evidence(life: Life) -> None:
     out = life.user.cli("show", "gym-c").succeeded().out
     for word in (

@@ -251,6 +251,19 @@ def test_the_evaluation_report_plots_the_figures_of_the_labels_that_are_set(stor
     assert figures["combined/amenity_recall"] == figures["combined/amenities_with_evidence"] == 1.0
 
 
+def test_the_statistics_are_metadata_that_plots(story: Story) -> None:
+    materialize(story.user, "enrichment_statistics").succeeded()
+    told = json.loads(story.user.cli("stats", "--json").succeeded().out)
+    with story.user.instance() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("enrichment_statistics"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    figures = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+    assert {name: figures[name] for name in told["all_time"]} == told["all_time"]
+    assert figures["combined/llm_calls"] == told["variants"]["combined"]["llm_calls"] > 0
+    assert figures["gyms/enriched"] == told["directory"]["enriched"]
+
+
 def test_a_partition_whose_bundles_are_missing_is_a_named_error(tmp_path: Path) -> None:
     user = new_user(tmp_path, GYM_LLM="offline", GYM_BATCH_SIZE="1")
     user.take_in(1)

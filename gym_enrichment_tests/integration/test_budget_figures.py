@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gym_enrichment.console import print_json
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.openai_transport import OpenAITransport
+from gym_enrichment.pipeline.statistics import statistics
 from gym_enrichment.showing import show_statistics
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.llm_admission import NANO, Terms, Want, admit, month_scope, run_scope
@@ -34,7 +36,7 @@ def ask_three(database: Database) -> None:
 
 
 def shown(database: Database, capsys: pytest.CaptureFixture[str], *, as_json: bool) -> str:
-    show_statistics(database, as_json)
+    (print_json if as_json else show_statistics)(statistics(database))
     return capsys.readouterr().out
 
 

@@ -1,0 +1,103 @@
+"""All statistics in one place, and as what Prometheus reads.
+
+What must not live here: queries (storage/statistics.py, storage/breakdowns.py), tables for people (showing.py).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from gym_enrichment.storage.breakdowns import (
+    FOUND,
+    QUANTILES,
+    failures_by_kind,
+    found_of_gyms,
+    latencies,
+    ledger_by,
+)
+from gym_enrichment.storage.directory import directory_counts
+from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.statistics import (
+    attempts_by_outcome,
+    budget_figures,
+    last_run,
+    run_figures,
+    variant_figures,
+)
+
+_TOKENS = {"prompt": "prompt_tokens", "cached": "cached_tokens", "completion": "completion_tokens"}
+_ASKED = ("variant", "model")
+
+
+def statistics(database: Database) -> dict[str, Any]:
+    """Everything that `stats --json` says, from one state of the database.
+
+    `days`, `variants` and `attempts` each hold every attempt of the ledger once. `last_run` is None before the first.
+    """
+    with database.read() as connection:
+        run_id = last_run(connection)
+        return {
+            "last_run": run_figures(connection, run_id) if run_id else None,
+            "all_time": run_figures(connection),
+            "variants": variant_figures(connection),
+            "days": ledger_by(connection, "day", "variant", "model"),
+            "attempts": attempts_by_outcome(connection),
+            "latency": latencies(connection),
+            "found": found_of_gyms(connection),
+            "failures": failures_by_kind(connection),
+            "directory": directory_counts(connection),
+            "budgets": budget_figures(connection, run_id, datetime.now(UTC)),
+        }
+
+
+def prometheus_text(database: Database) -> str:
+    """The same in Prometheus' text format 0.0.4: for the textfile collector, or behind any web server."""
+    with database.read() as connection:
+        asked = ledger_by(connection, *_ASKED)
+        outcomes = ledger_by(connection, *_ASKED, "outcome")
+        taken, found = latencies(connection), found_of_gyms(connection)
+        states, failed = directory_counts(connection), failures_by_kind(connection)
+    samples = {
+        ("llm_attempts_total", "counter", "Attempts at the LLM by outcome; ok is an answer."): [
+            (_labels(row, *_ASKED, "outcome"), row["attempts"]) for row in outcomes
+        ],
+        ("llm_tokens_total", "counter", "Tokens paid for; the cached ones are among the prompt's."): [
+            (_labels(row, *_ASKED) | {"kind": kind}, row[name]) for row in asked for kind, name in _TOKENS.items()
+        ],
+        ("llm_cost_usd_total", "counter", "Dollars spent at the LLM."): [
+            (_labels(row, *_ASKED), row["cost_usd"]) for row in asked
+        ],
+        ("llm_latency_seconds", "gauge", "Seconds that an answer took, over all time, by quantile."): [
+            (_labels(row, "variant") | {"quantile": str(quantile)}, row[f"p{quantile * 100:.0f}"])
+            for row in taken
+            for quantile in QUANTILES
+        ],
+        ("gyms", "gauge", "Gyms of the directory by state."): [
+            ({"state": state}, gyms) for state, gyms in states.items()
+        ],
+        ("failed_gyms", "gauge", "Gyms whose last attempt failed, by kind of error."): [
+            (_labels(row, "variant", "kind"), row["gyms"]) for row in failed
+        ],
+        ("found", "gauge", "What enriched rows hold; counts gyms, and claims where it begins with amenities."): [
+            (_labels(row, "variant", "prompt_version", "model") | {"what": name}, row[name])
+            for row in found
+            for name in FOUND
+        ],
+    }
+    return "".join(line for family, rows in samples.items() for line in _family(*family, rows))
+
+
+def _labels(row: Mapping[str, Any], *names: str) -> dict[str, str]:
+    return {name: str(row[name]) for name in names}
+
+
+def _family(name: str, kind: str, meaning: str, rows: Sequence[tuple[dict[str, str], float]]) -> Iterator[str]:
+    full = f"gym_enrichment_{name}"
+    yield f"# HELP {full} {meaning}\n# TYPE {full} {kind}\n"
+    for labels, value in rows:
+        named = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        yield f"{full}{{{named}}} {value}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,130 @@
+"""Queries that break figures down: the ledger by any of its dimensions, latency, what was found of gyms, failures.
+
+What must not live here: totals of runs (statistics.py), and how figures are shown.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from gym_enrichment.domain.hours import NOT_STATED
+from gym_enrichment.storage.tables import enrichments, failures, ledger
+
+QUANTILES = (0.5, 0.95, 0.99)
+_EXAMPLES = 3
+_SUMS = ("prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd")
+FOUND = (
+    "gyms",
+    "with_amenities",
+    "women_known",
+    "women_yes",
+    "hours_known",
+    "descriptions_repaired",
+    "amenities_verified",
+    "amenities_repaired",
+    "amenities_unverified",
+    "amenities_kept_back",
+)
+"""What `found_of_gyms` counts."""
+
+Row = dict[str, Any]
+
+
+def ledger_by(connection: Connection, *dimensions: str) -> list[Row]:
+    """Attempts, tokens and cost of all time by `variant`, `model`, `outcome` or `day` (UTC, as 2026-11-25).
+
+    Every row of the ledger is in exactly one of the groups: they add up to it to the last token.
+    """
+    groups = [_dimension(connection, name).label(name) for name in dimensions]
+    query = (
+        select(*groups, func.count().label("attempts"), *(func.sum(ledger.c[name]).label(name) for name in _SUMS))
+        .group_by(*groups)
+        .order_by(*groups)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def latencies(connection: Connection) -> list[Row]:
+    """Seconds that answered attempts took, per variant: how many there were, and the nearest rank of each quantile."""
+    answered = ledger.c.outcome == "ok"
+    counts = connection.execute(
+        select(ledger.c.variant, func.count()).where(answered).group_by(ledger.c.variant).order_by(ledger.c.variant)
+    ).all()
+    return [
+        {"variant": variant, "answers": count}
+        | {f"p{quantile * 100:.0f}": _at_rank(connection, variant, count, quantile) for quantile in QUANTILES}
+        for variant, count in counts
+    ]
+
+
+def found_of_gyms(connection: Connection) -> list[Row]:
+    """How complete enriched rows are, per variant, prompt version and model, and how their claims were checked.
+
+    `amenities_kept_back` counts claims that nothing supports, and what is beyond the most that are published; the
+    other `amenities_...` are published claims by status; the rest counts gyms.
+    """
+    names = ("variant", "prompt_version", "model")
+    looked_at = ("amenities", "women_only", "has_women_hours", "hours_french", "statuses", "unpublished")
+    query = select(*(enrichments.c[name] for name in (*names, *looked_at))).where(enrichments.c.state == "enriched")
+    counts: dict[tuple[str, ...], Counter[str]] = {}
+    for row in connection.execution_options(yield_per=1_000).execute(query):
+        counts.setdefault(tuple(getattr(row, name) for name in names), Counter()).update(_found(row))
+    return [dict(zip(names, key, strict=True)) | {name: counts[key][name] for name in FOUND} for key in sorted(counts)]
+
+
+def failures_by_kind(connection: Connection) -> list[Row]:
+    """How many gyms failed last time, by kind and variant, with the ids of some: no text of a review, no answer."""
+    query = (
+        select(failures.c.kind, failures.c.variant, func.count().label("gyms"))
+        .group_by(failures.c.kind, failures.c.variant)
+        .order_by(func.count().desc(), failures.c.kind, failures.c.variant)
+    )
+    return [
+        dict(row._mapping) | {"examples": _some_failed(connection, row.kind, row.variant)}
+        for row in connection.execute(query).all()
+    ]
+
+
+def _dimension(connection: Connection, name: str) -> ColumnElement[Any]:
+    if name != "day":
+        return ledger.c[name]
+    if connection.dialect.name == "postgresql":
+        return func.to_char(func.timezone("UTC", ledger.c.started_at), "YYYY-MM-DD")
+    return func.date(ledger.c.started_at)
+
+
+def _at_rank(connection: Connection, variant: str, count: int, quantile: float) -> float:
+    """The smallest latency that at least the share `quantile` of all does not exceed."""
+    query = (
+        select(ledger.c.latency_seconds)
+        .where(ledger.c.variant == variant, ledger.c.outcome == "ok")
+        .order_by(ledger.c.latency_seconds)
+        .offset(max(0, -int(-quantile * count // 1) - 1))
+        .limit(1)
+    )
+    return round(float(connection.execute(query).scalar_one()), 4)
+
+
+def _found(row: Any) -> Counter[str]:
+    statuses = Counter(f"amenities_{status}" for status in row.statuses.get("amenities", {}).values())
+    return statuses + Counter(
+        gyms=1,
+        with_amenities=bool(row.amenities),
+        women_known=row.women_only != "unknown",
+        women_yes=bool(row.has_women_hours),
+        hours_known=row.hours_french != NOT_STATED,
+        descriptions_repaired=row.statuses.get("description") == "repaired",
+        amenities_kept_back=len(row.unpublished.get("amenities", ())),
+    )
+
+
+def _some_failed(connection: Connection, kind: str, variant: str) -> Sequence[str]:
+    query = (
+        select(failures.c.place_id)
+        .where(failures.c.kind == kind, failures.c.variant == variant)
+        .order_by(failures.c.failed_at.desc(), failures.c.place_id)
+        .limit(_EXAMPLES)
+    )
+    return list(connection.execute(query).scalars())
