@@ -239,6 +239,8 @@ def test_stats_of_all_time_add_up(life: Life) -> None:
 def test_stats_are_a_table_for_people(life: Life) -> None:
     out = life.user.cli("stats").succeeded().out
     assert re.search(r"│ llm_calls +│ 1 +│ 4 ", out)
+    assert re.search(r"┃ +┃ combined, combined-2, test-model ┃", out)
+    assert re.search(r"│ gyms +│ 3 ", out)
 
 
 def test_stats_for_prometheus_are_the_same_figures(life: Life) -> None:
