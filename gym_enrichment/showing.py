@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gym_enrichment.console import output, print_json, print_table, say
 from gym_enrichment.domain.evaluation import Share
 from gym_enrichment.domain.hours import HoursError, french_sentence, parse_hours, split_hours_text
-from gym_enrichment.storage.breakdowns import FOUND
+from gym_enrichment.storage.breakdowns import ASKED_WITH, FOUND
 from gym_enrichment.storage.directory import directory_counts, find_published, first_published
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import find_enrichments, find_failures
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gym_enrichment.launching import RunReport
     from gym_enrichment.pipeline.evaluating import Evaluation, Figure
 
-_ASKED_WITH = ("variant", "prompt_version", "model")
 _GYMS_IN_TABLE = 12
 _QUOTE_CHARACTERS = 200
 
@@ -91,13 +90,9 @@ def show_statistics(found: Mapping[str, Any]) -> None:
     print_table("Statistics", ["", "last run", "all time"], [[k, last.get(k), v] for k, v in found["all_time"].items()])
     print_table("Attempts", ["outcome", "number"], list(found["attempts"].items()))
     print_table("Directory", ["state", "gyms"], list(found["directory"].items()))
-    for title, name in (
-        ("Days", "days"),
-        ("Seconds per answer", "latency"),
-        ("Failures", "failures"),
-    ):
+    for title, name in (("Days", "days"), ("Seconds per answer", "latency"), ("Failures", "failures")):
         _print_rows(title, found[name])
-    asked = [", ".join(str(row[name]) for name in _ASKED_WITH) for row in found["found"]]
+    asked = [", ".join(str(row[name]) for name in ASKED_WITH) for row in found["found"]]
     if asked:
         counts = [[name.replace("_", " "), *(row[name] for row in found["found"])] for name in FOUND]
         print_table("What was found", ["", *asked], counts)

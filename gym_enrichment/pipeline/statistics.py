@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gym_enrichment.storage.breakdowns import (
+    ASKED_WITH,
     FOUND,
     QUANTILES,
+    SUMS,
     failures_by_kind,
     found_of_gyms,
     latencies,
@@ -17,16 +19,11 @@ from gym_enrichment.storage.breakdowns import (
 )
 from gym_enrichment.storage.directory import directory_counts
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.statistics import (
-    attempts_by_outcome,
-    budget_figures,
-    last_run,
-    run_figures,
-    variant_figures,
-)
+from gym_enrichment.storage.statistics import budget_figures, last_run, run_figures
 
 _TOKENS = {"prompt": "prompt_tokens", "cached": "cached_tokens", "completion": "completion_tokens"}
 _ASKED = ("variant", "model")
+_DIMENSIONS = ("day", *_ASKED, "outcome")
 
 
 def statistics(database: Database) -> dict[str, Any]:
@@ -36,12 +33,16 @@ def statistics(database: Database) -> dict[str, Any]:
     """
     with database.read() as connection:
         run_id = last_run(connection)
+        attempts = ledger_by(connection, *_DIMENSIONS)
         return {
             "last_run": run_figures(connection, run_id) if run_id else None,
             "all_time": run_figures(connection),
-            "variants": variant_figures(connection),
-            "days": ledger_by(connection, "day", "variant", "model"),
-            "attempts": attempts_by_outcome(connection),
+            "variants": {
+                row["variant"]: {"llm_calls": row["attempts"]} | {name: row[name] for name in SUMS}
+                for row in _rolled_up(attempts, "variant")
+            },
+            "days": _rolled_up(attempts, "day", *_ASKED),
+            "attempts": {row["outcome"]: row["attempts"] for row in _rolled_up(attempts, "outcome")},
             "latency": latencies(connection),
             "found": found_of_gyms(connection),
             "failures": failures_by_kind(connection),
@@ -53,10 +54,10 @@ def statistics(database: Database) -> dict[str, Any]:
 def prometheus_text(database: Database) -> str:
     """The same in Prometheus' text format 0.0.4: for the textfile collector, or behind any web server."""
     with database.read() as connection:
-        asked = ledger_by(connection, *_ASKED)
         outcomes = ledger_by(connection, *_ASKED, "outcome")
         taken, found = latencies(connection), found_of_gyms(connection)
         states, failed = directory_counts(connection), failures_by_kind(connection)
+    asked = _rolled_up(outcomes, *_ASKED)
     samples = {
         ("llm_attempts_total", "counter", "Attempts at the LLM by outcome; ok is an answer."): [
             (_labels(row, *_ASKED, "outcome"), row["attempts"]) for row in outcomes
@@ -68,9 +69,9 @@ def prometheus_text(database: Database) -> str:
             (_labels(row, *_ASKED), row["cost_usd"]) for row in asked
         ],
         ("llm_latency_seconds", "gauge", "Seconds that an answer took, over all time, by quantile."): [
-            (_labels(row, "variant") | {"quantile": str(quantile)}, row[f"p{quantile * 100:.0f}"])
+            (_labels(row, "variant") | {"quantile": str(quantile)}, row[name])
             for row in taken
-            for quantile in QUANTILES
+            for name, quantile in QUANTILES.items()
         ],
         ("gyms", "gauge", "Gyms of the directory by state."): [
             ({"state": state}, gyms) for state, gyms in states.items()
@@ -79,12 +80,21 @@ def prometheus_text(database: Database) -> str:
             (_labels(row, "variant", "kind"), row["gyms"]) for row in failed
         ],
         ("found", "gauge", "What enriched rows hold; counts gyms, and claims where it begins with amenities."): [
-            (_labels(row, "variant", "prompt_version", "model") | {"what": name}, row[name])
-            for row in found
-            for name in FOUND
+            (_labels(row, *ASKED_WITH) | {"what": name}, row[name]) for row in found for name in FOUND
         ],
     }
     return "".join(line for family, rows in samples.items() for line in _family(*family, rows))
+
+
+def _rolled_up(rows: Sequence[Mapping[str, Any]], *dimensions: str) -> list[dict[str, Any]]:
+    """Rows of `ledger_by` by fewer of its dimensions: the ledger is read once, however many ways it is shown."""
+    sums: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in dimensions)
+        total = sums.setdefault(key, dict.fromkeys(("attempts", *SUMS), 0))
+        for name in total:
+            total[name] += row[name]
+    return [dict(zip(dimensions, key, strict=True)) | sums[key] for key in sorted(sums)]
 
 
 def _labels(row: Mapping[str, Any], *names: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ What must not live here: totals of runs (statistics.py), and how figures are sho
 
 from collections import Counter
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -12,9 +13,11 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from gym_enrichment.domain.hours import NOT_STATED
 from gym_enrichment.storage.tables import enrichments, failures, ledger
 
-QUANTILES = (0.5, 0.95, 0.99)
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+ASKED_WITH = ("variant", "prompt_version", "model")
+"""What tells rows of enrichments apart that were asked for differently."""
 _EXAMPLES = 3
-_SUMS = ("prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd")
+SUMS = ("prompt_tokens", "cached_tokens", "completion_tokens", "cost_usd")
 FOUND = (
     "gyms",
     "with_amenities",
@@ -39,7 +42,7 @@ def ledger_by(connection: Connection, *dimensions: str) -> list[Row]:
     """
     groups = [_dimension(connection, name).label(name) for name in dimensions]
     query = (
-        select(*groups, func.count().label("attempts"), *(func.sum(ledger.c[name]).label(name) for name in _SUMS))
+        select(*groups, func.count().label("attempts"), *(func.sum(ledger.c[name]).label(name) for name in SUMS))
         .group_by(*groups)
         .order_by(*groups)
     )
@@ -54,7 +57,7 @@ def latencies(connection: Connection) -> list[Row]:
     ).all()
     return [
         {"variant": variant, "answers": count}
-        | {f"p{quantile * 100:.0f}": _at_rank(connection, variant, count, quantile) for quantile in QUANTILES}
+        | {name: _at_rank(connection, variant, count, quantile) for name, quantile in QUANTILES.items()}
         for variant, count in counts
     ]
 
@@ -65,13 +68,16 @@ def found_of_gyms(connection: Connection) -> list[Row]:
     `amenities_kept_back` counts claims that nothing supports, and what is beyond the most that are published; the
     other `amenities_...` are published claims by status; the rest counts gyms.
     """
-    names = ("variant", "prompt_version", "model")
     looked_at = ("amenities", "women_only", "has_women_hours", "hours_french", "statuses", "unpublished")
-    query = select(*(enrichments.c[name] for name in (*names, *looked_at))).where(enrichments.c.state == "enriched")
+    query = select(*(enrichments.c[name] for name in (*ASKED_WITH, *looked_at))).where(
+        enrichments.c.state == "enriched"
+    )
     counts: dict[tuple[str, ...], Counter[str]] = {}
     for row in connection.execution_options(yield_per=1_000).execute(query):
-        counts.setdefault(tuple(getattr(row, name) for name in names), Counter()).update(_found(row))
-    return [dict(zip(names, key, strict=True)) | {name: counts[key][name] for name in FOUND} for key in sorted(counts)]
+        counts.setdefault(tuple(getattr(row, name) for name in ASKED_WITH), Counter()).update(_found(row))
+    return [
+        dict(zip(ASKED_WITH, key, strict=True)) | {name: counts[key][name] for name in FOUND} for key in sorted(counts)
+    ]
 
 
 def failures_by_kind(connection: Connection) -> list[Row]:
@@ -101,7 +107,7 @@ def _at_rank(connection: Connection, variant: str, count: int, quantile: float) 
         select(ledger.c.latency_seconds)
         .where(ledger.c.variant == variant, ledger.c.outcome == "ok")
         .order_by(ledger.c.latency_seconds)
-        .offset(max(0, -int(-quantile * count // 1) - 1))
+        .offset(ceil(quantile * count) - 1)
         .limit(1)
     )
     return round(float(connection.execute(query).scalar_one()), 4)

@@ -53,26 +53,6 @@ def budget_figures(connection: Connection, run_id: str | None, now: datetime) ->
     }
 
 
-def variant_figures(connection: Connection) -> dict[str, dict[str, int | float]]:
-    """Attempts, tokens and cost of all time, per variant."""
-    query = select(
-        ledger.c.variant,
-        func.count().label("llm_calls"),
-        *(func.sum(ledger.c[name]).label(name) for name in _TOKEN_FIGURES),
-        func.sum(ledger.c.cost_usd).label("cost_usd"),
-    ).group_by(ledger.c.variant)
-    return {
-        row.variant: {name: value for name, value in row._mapping.items() if name != "variant"}
-        for row in connection.execute(query)
-    }
-
-
-def attempts_by_outcome(connection: Connection) -> dict[str, int]:
-    """Attempts of all time by outcome: 'ok' and each kind of error."""
-    query = select(ledger.c.outcome, func.count()).group_by(ledger.c.outcome)
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
 @dataclass(frozen=True, slots=True)
 class CallHabits:
     """What calls of a variant have been like so far."""

@@ -111,8 +111,7 @@ class Enricher:
             since = datetime.now(UTC) - timedelta(seconds=ttl)
             known = hashes_of_good_rows(self.settings.database, batch_id, variant.name, variant.setup_hash, since)
         to_ask = [bundle for bundle in bundles if known.get(bundle.place_id) != bundle.content_hash]
-        asked = {bundle.place_id for bundle in to_ask}
-        kept = [bundle.place_id for bundle in bundles if bundle.place_id not in asked]
+        kept = [bundle.place_id for bundle in bundles if known.get(bundle.place_id) == bundle.content_hash]
         return _OpenBatch(batch_id, run_id, variant.name, kept, len(to_ask)), to_ask
 
 
