@@ -118,13 +118,15 @@ def estimate(limit: int | None, variant: str | None, as_json: bool) -> None:
     from gym_enrichment.console import print_json, print_table, say
     from gym_enrichment.llm.endpoint import describe_endpoint
     from gym_enrichment.pipeline.choosing import choose_batches
-    from gym_enrichment.pipeline.enriching.variants import variant_of
     from gym_enrichment.pipeline.estimating import estimate as estimate_run
+    from gym_enrichment.storage.experiments import experiment_in_force
 
     settings = load_settings(GYM_VARIANT=variant) if variant is not None else load_settings()
     endpoint = describe_endpoint(settings)
     chosen = choose_batches(settings, limit=limit)
-    found = estimate_run(settings, endpoint, variant_of(settings, endpoint), chosen.batch_ids)
+    with settings.database.read() as connection:
+        experiment = experiment_in_force(connection, settings.variant)
+    found = estimate_run(settings, endpoint, experiment, chosen.batch_ids)
     if as_json:
         print_json(found.as_dict())
     else:
