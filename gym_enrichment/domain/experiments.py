@@ -83,12 +83,8 @@ class Experiment:
         names = [variant.name for variant in variants]
         if not name or not names or len(set(names)) != len(names):
             raise ExperimentError("an experiment needs a name, and variants with different names")
-        if shadow is not None and (shadow.variant not in names or not 0 < shadow.share <= 1):
-            raise ExperimentError(
-                f"the shadow needs one of the variants {', '.join(names)} and a share above 0, up to 1"
-            )
-        whole = cls(name, tuple(variants), (Segment(0, POINTS, names[0]),), shadow)
-        return whole.with_shares(shares)
+        whole = cls(name, tuple(variants), (Segment(0, POINTS, names[0]),)).with_shares(shares)
+        return whole.with_shadow(shadow) if shadow else whole
 
     @classmethod
     def of_one(cls, variant: str) -> "Experiment":
@@ -116,6 +112,16 @@ class Experiment:
         if any(share < 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-9:
             raise ExperimentError("shares are numbers from 0 to 1 that add up to 1")
         return replace(self, segments=_divided(self.segments, _whole_points(shares)))
+
+    def with_shadow(self, shadow: Shadow) -> "Experiment":
+        """With another shadow; of share 0, with none.
+
+        Raises:
+            ExperimentError: a variant that there is not, or no share.
+        """
+        if shadow.variant not in {variant.name for variant in self.variants} or not 0 <= shadow.share <= 1:
+            raise ExperimentError(f"the shadow is a variant of experiment {self.name} with a share from 0 to 1")
+        return replace(self, shadow=shadow if shadow.share else None)
 
     def variant_of(self, place_id: str) -> str:
         """The variant that a gym is asked about and published with."""

@@ -156,6 +156,10 @@ class Finding:
     holds: bool
     severe: bool
 
+    def as_dict(self) -> dict[str, Any]:
+        """To be stored."""
+        return asdict(self)
+
     def __str__(self) -> str:
         if self.holds or self.new is None or self.bound is None:
             return f"{self.name} holds"
