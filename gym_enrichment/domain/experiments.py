@@ -40,6 +40,11 @@ class VariantSpec:
     prompt_version: str | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def of_kind(cls, kind: str) -> "VariantSpec":
+        """The plain variant of a kind, called like it."""
+        return cls(kind, kind)
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -87,9 +92,9 @@ class Experiment:
         return whole.with_shadow(shadow) if shadow else whole
 
     @classmethod
-    def of_one(cls, variant: str) -> "Experiment":
-        """What holds when there is no experiment: every gym with one variant, called by its kind."""
-        return cls("", (VariantSpec(variant, variant),), (Segment(0, POINTS, variant),))
+    def of_one(cls, variant: VariantSpec) -> "Experiment":
+        """What holds when there is no experiment: every gym with one variant."""
+        return cls("", (variant,), (Segment(0, POINTS, variant.name),))
 
     @property
     def shares(self) -> dict[str, float]:

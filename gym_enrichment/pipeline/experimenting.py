@@ -39,7 +39,7 @@ _STATES = {"pause": "paused", "roll_back": "paused", "finish": "done", "resume":
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A variant of an experiment: what it did since the experiment began, and how that differs from the first one."""
+    """A variant of an experiment: what it did since that began, and how that differs from what the first one did."""
 
     spec: VariantSpec
     share: float
@@ -188,7 +188,12 @@ def compare_variants(database: Database) -> tuple[ExperimentVersion, list[Compar
     with database.read() as connection:
         history = experiment_history(connection, latest.experiment.name)
         began = max(version.changed_at for version in history if version.action == "begin")
-        counts = [variant_counts(connection, spec.name, began) for spec in latest.experiment.variants]
+        first, *others = latest.experiment.variants
+        # The first variant is what there was before, as a rule: what it did then is compared as well.
+        counts = [
+            variant_counts(connection, first.name, began - _BASELINE),
+            *(variant_counts(connection, spec.name, began) for spec in others),
+        ]
         pairs = shadow_pairs(connection, latest.experiment) if latest.experiment.shadow else ()
         agreeing = agreement(pairs) if latest.experiment.shadow else {}
     figures = [figures_of(counted) for counted in counts]

@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, select
 from sqlalchemy.exc import IntegrityError
 
-from gym_enrichment.domain.experiments import POINTS, Experiment, Segment, Shadow, VariantSpec
+from gym_enrichment.domain.experiments import POINTS, Experiment, ExperimentError, Segment, Shadow, VariantSpec
 from gym_enrichment.domain.rollout import Rollout
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import experiments, gyms
 
 
-class ChangedMeanwhile(Exception):
+class ChangedMeanwhile(ExperimentError):
     """Somebody else changed the experiment first; the message says what to do."""
 
 
@@ -48,7 +48,9 @@ def latest_version(connection: Connection) -> ExperimentVersion | None:
 def experiment_in_force(connection: Connection, otherwise: str) -> Experiment:
     """The experiment that decides about variants, or one of the variant `otherwise` alone."""
     latest = latest_version(connection)
-    return latest.experiment if latest and latest.state != "ended" else Experiment.of_one(otherwise)
+    return (
+        latest.experiment if latest and latest.state != "ended" else Experiment.of_one(VariantSpec.of_kind(otherwise))
+    )
 
 
 def experiment_history(connection: Connection, name: str) -> list[ExperimentVersion]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
 
-from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.domain.hours import NOT_STATED, stated_hours
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
 from gym_enrichment.llm.caller import GatewayStats
@@ -69,15 +69,19 @@ class Enricher:
         settings: the variant where no experiment decides, limits and time-outs.
         endpoint: who answers.
         on_progress: called about once a second, in the thread that takes the results.
+        only: ask about every gym with this variant, and about those too that are enriched with it.
     """
 
     settings: Settings
     endpoint: Endpoint
     on_progress: Callable[[Progress], None] = lambda _: None
+    only: VariantSpec | None = None
 
     @cached_property
     def experiment(self) -> Experiment:
         """Which gym is asked about with which variant: as it is now, whatever it is changed to meanwhile."""
+        if self.only is not None:
+            return Experiment.of_one(self.only)
         with self.settings.database.read() as connection:
             return experiment_in_force(connection, self.settings.variant)
 
@@ -120,7 +124,7 @@ class Enricher:
         """For each variant of a batch, those of its bundles that stored rows do not answer as they are."""
         for name, having in by_variant(self.experiment, bundles).items():
             known: Mapping[str, str] = {}
-            if having and (ttl := self.settings.cache_ttl_seconds):
+            if having and self.only is None and (ttl := self.settings.cache_ttl_seconds):
                 since = datetime.now(UTC) - timedelta(seconds=ttl)
                 setup_hash = self.variants[name].setup_hash
                 known = hashes_of_good_rows(self.settings.database, batch_id, name, setup_hash, since)
