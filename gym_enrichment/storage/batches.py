@@ -189,11 +189,12 @@ def _lacks_shadow(experiment: Experiment, setup_hashes: Mapping[str, str]) -> Co
     if experiment.shadow is None:
         return false()
     name = experiment.shadow.variant
-    answered = select(enrichments.c.place_id).where(
-        enrichments.c.place_id == gyms.c.place_id,
-        enrichments.c.variant == name,
-        enrichments.c.setup_hash == setup_hashes[name],
-        enrichments.c.bundle_hash == bundles.c.content_hash,
+    shadow = enrichments.alias()
+    answered = select(shadow.c.place_id).where(
+        shadow.c.place_id == gyms.c.place_id,
+        shadow.c.variant == name,
+        shadow.c.setup_hash == setup_hashes[name],
+        shadow.c.bundle_hash == bundles.c.content_hash,
     )
     return and_(in_shadow(experiment), bundles.c.reviews_with_text > 0, ~answered.exists())
 
