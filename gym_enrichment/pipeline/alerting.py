@@ -35,6 +35,11 @@ POST_SECONDS = 10.0
 _MOST_CHARACTERS = 2_000
 _MOST_OF_A_REASON = 400
 _MOST_NAMED = 5
+_TO_DO = "To do: materialize the failed partitions again: only the gyms that lack an answer are asked."
+_TO_DO_AFTER_MENDING = (
+    "To do: look at the run in Dagster, `gym-enrichment doctor` checks the rest; mend it, then materialize what failed"
+    " again: what was answered is saved and not paid again."
+)
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # Slack's docs, "Escaping text"
 
 
@@ -106,12 +111,9 @@ def runs_message(failed: FailedRuns, counts: FailureCounts, now: datetime) -> st
         where = f"{_count(len(counts.batches), 'failed partition')} ({_named(counts.batches)})"
         lines.append(f"{_count(counts.gyms, 'gym')} failed in {where}: {kinds}")
     lines += [_cut(cause, _MOST_OF_A_REASON) for cause in failed.causes[:_MOST_NAMED]]
-    if failed.causes:
-        lines.append("To do: look at the run in Dagster, `gym-enrichment doctor` checks the rest; mend it, then")
-        lines.append("materialize what failed again: what was answered is saved and not paid again.")
-    else:
-        lines.append("To do: materialize the failed partitions again: only the gyms that lack an answer are asked.")
-    return _cut("\n".join(lines), _MOST_CHARACTERS)
+    told = "\n".join(lines)
+    todo = _TO_DO_AFTER_MENDING if failed.causes else _TO_DO
+    return f"{_cut(told, _MOST_CHARACTERS)}\n{todo}"
 
 
 def rollout_message(version: ExperimentVersion) -> str:
@@ -123,7 +125,7 @@ def rollout_message(version: ExperimentVersion) -> str:
         f"Guardrails: {_cut(version.reason, _MOST_OF_A_REASON)}",
         "To do: `gym-enrichment rollout show` compares the variants; once mended, `gym-enrichment rollout resume`.",
     ]
-    return _cut("\n".join(lines), _MOST_CHARACTERS)
+    return "\n".join(lines)
 
 
 def send_alerts(database: Database, webhook: SecretStr, now: datetime) -> Sent:
