@@ -1,17 +1,17 @@
 """Alerts of real Dagster runs: the sensor of the real definitions, ticked as the daemon would, posts to a webhook."""
 
-import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import delete, text
 
 from gym_enrichment.definitions import build_definitions
 from gym_enrichment.launching import run_batches
 from gym_enrichment.resources import GymPipeline
-from gym_enrichment_tests.acceptance.conftest import User, asking, dagster_stack, new_user, wait_for
+from gym_enrichment.storage.tables import bundles
+from gym_enrichment_tests.acceptance.conftest import User, asking, new_user
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good
 from gym_enrichment_tests.webhook import SECRET, Webhook
 
@@ -48,12 +48,12 @@ class Ticker:
         self.cursor = data.cursor
         return data.skip_message
 
-    def run(self, tags: dict[str, str], instance: dg.DagsterInstance | None = None) -> dg.ExecuteInProcessResult:
+    def run(self, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         """A run of enrich_batches over all batches, on Dagster's side alone."""
         keys = self.instance.get_dynamic_partitions("gym_batch")
         span = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
         job = self._definitions.resolve_job_def("enrich_batches")
-        return job.execute_in_process(instance=instance or self.instance, tags=span | tags, raise_on_error=False)
+        return job.execute_in_process(instance=self.instance, tags=span | tags, raise_on_error=False)
 
 
 @pytest.fixture
@@ -137,17 +137,14 @@ def test_a_run_that_is_stopped_or_breaks_is_told_by_our_own_words_or_the_errors_
     assert "OPENAI_API_KEY" in told
     assert "vestiaires" not in told
 
-    empty = new_user(ticker.user.folder / "empty", **ticker.user.variables)
-    empty.take_in(2)
-    with empty.instance() as instance:
-        empty.make_batches()
-        (empty.home / "gym.db").write_bytes(b"vestiaires propres" * 1000)
-        assert not Ticker(empty, instance).run({}, instance).success
-        broken = Ticker(ticker.user, instance)
-        assert broken.tick() == "1 sent"
-    assert "review_bundles failed: " in webhook.texts()[1]
-    assert "DatabaseError" in webhook.texts()[1]
-    assert "vestiaires" not in webhook.texts()[1]
+    where = ("--select", "gym_enrichments", "--partition", "batch-000001", "-m", "gym_enrichment.definitions")
+    with ticker.user.database.write() as connection:
+        connection.execute(delete(bundles))
+    assert ticker.user.dagster("asset", "materialize", *where).code != 0
+    assert ticker.tick() == "1 sent"
+    told = webhook.texts()[1]
+    assert told.splitlines()[1].endswith(", gym_enrichments")
+    assert "gym_enrichments failed: MissingPartition" in told
 
 
 def test_without_a_webhook_nothing_piles_up_and_what_failed_long_ago_stays_untold(
@@ -164,9 +161,7 @@ def test_without_a_webhook_nothing_piles_up_and_what_failed_long_ago_stays_untol
 
 def age_runs(instance: dg.DagsterInstance) -> None:
     """Make every run two days older."""
-    from sqlalchemy import text
-
-    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+    with instance.run_storage.connect() as connection:
         connection.execute(text("UPDATE runs SET update_timestamp = datetime(update_timestamp, '-2 days')"))
 
 
