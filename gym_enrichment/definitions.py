@@ -3,6 +3,7 @@
 import dagster as dg
 
 from gym_enrichment import checks
+from gym_enrichment.alerts_sensor import alerts_sensor
 from gym_enrichment.assets import bundles, directory, enrichments, evaluation, raw, rollout, statistics
 from gym_enrichment.io_managers import BundleIOManager, EnrichmentIOManager
 from gym_enrichment.jobs import enrich_batches, ingest_sources, publish_directory, take_statistics, watch_rollout
@@ -17,7 +18,7 @@ def build_definitions(pipeline: GymPipeline) -> dg.Definitions:
         assets=dg.load_assets_from_modules([raw, bundles, enrichments, directory, evaluation, statistics, rollout]),
         asset_checks=dg.load_asset_checks_from_modules([checks]),
         jobs=[enrich_batches, publish_directory, ingest_sources, take_statistics, watch_rollout],
-        sensors=[new_gyms_sensor, moved_gyms_sensor],
+        sensors=[new_gyms_sensor, moved_gyms_sensor, alerts_sensor],
         schedules=[changed_reviews_schedule, statistics_schedule, rollout_schedule],
         resources={
             "gym_pipeline": pipeline,

@@ -3,7 +3,7 @@
 What must not live here: what a change may be (domain/experiments.py, domain/rollout.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -56,6 +56,22 @@ def experiment_in_force(connection: Connection, otherwise: str) -> Experiment:
 def experiment_history(connection: Connection, name: str) -> list[ExperimentVersion]:
     """Every version of an experiment, the oldest first."""
     query = select(experiments).where(experiments.c.name == name).order_by(experiments.c.version)
+    return [_version(row) for row in connection.execute(query)]
+
+
+def versions_changed_by(
+    connection: Connection, changed_by: str, actions: Collection[str], since: datetime
+) -> list[ExperimentVersion]:
+    """The versions that somebody made with one of `actions` at or after `since`, the oldest first."""
+    query = (
+        select(experiments)
+        .where(
+            experiments.c.changed_by == changed_by,
+            experiments.c.action.in_(actions),
+            experiments.c.changed_at >= since,
+        )
+        .order_by(experiments.c.version)
+    )
     return [_version(row) for row in connection.execute(query)]
 
 
