@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from gym_enrichment.commands.report import report as report_command
 from gym_enrichment.settings import LlmChoice, Settings, SettingsError, VariantChoice, load_settings
 from gym_enrichment.storage.engine import DatabaseError
 
@@ -300,6 +301,9 @@ def doctor(migrate: bool, as_json: bool) -> None:
         print_table("gym-enrichment doctor", ["", "check", "found", "how to mend it"], rows)
     if not all(finding.ok for finding in findings):
         sys.exit(WRONG_USE)
+
+
+main.add_command(report_command)
 
 
 def _ingest(settings: Settings, sources: Sequence[str]) -> "IngestReport":
