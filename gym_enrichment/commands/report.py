@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from gym_enrichment.pipeline.gallery import DEFAULT_GYMS
 from gym_enrichment.settings import load_settings
 
 
@@ -20,7 +21,7 @@ from gym_enrichment.settings import load_settings
 @click.option(
     "--gyms",
     type=click.IntRange(min=0),
-    default=500,
+    default=DEFAULT_GYMS,
     show_default=True,
     help="Most gyms in the gallery, the newest first.",
 )
