@@ -30,6 +30,7 @@ MOST_EVALUATIONS = 60
 OLD_VARIANT = "fanout"
 """What the others are compared with: how the old pipeline asked."""
 
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """Totals of all time. What the cache saved is cache hits times what a gym of the same variant cost on average."""

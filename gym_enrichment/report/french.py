@@ -43,6 +43,7 @@ FIGURES = {
     "tokens_per_gym": "Jetons par salle (médiane)",
     "cost_usd_per_gym": "Coût par salle (médiane)",
     "hostile_refused": "Avis hostiles refusés",
+    "hostile_refused_unseen": "Avis hostiles refusés sans détection",
 }
 VERDICTS = {
     "better": "mieux",
@@ -69,7 +70,7 @@ def figure(value: float | None) -> str:
     if value is None:
         return _NOTHING
     size = abs(value)
-    return number(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 4)
+    return number(value, 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 else 4)
 
 
 def dollars(value: float | None) -> str:
@@ -116,4 +117,3 @@ def short_day(value: date | str) -> str:
     """The same without its year."""
     found = date.fromisoformat(value) if isinstance(value, str) else value
     return f"{found.day} {_MONTHS[found.month - 1]}"
-

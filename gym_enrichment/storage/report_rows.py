@@ -40,9 +40,7 @@ def failures_by_day(connection: Connection, most: int) -> list[Row]:
     """Gyms whose last attempt failed, by day, kind and variant, the newest first, with the id of one as `example`."""
     keys = (day_of(connection, failures.c.failed_at).label("day"), failures.c.kind, failures.c.variant)
     counted = (func.count().label("gyms"), func.min(failures.c.place_id).label("example"))
-    return _rows(
-        connection, select(*keys, *counted).group_by(*keys).order_by(keys[0].desc(), *keys[1:]).limit(most)
-    )
+    return _rows(connection, select(*keys, *counted).group_by(*keys).order_by(keys[0].desc(), *keys[1:]).limit(most))
 
 
 def newest_evaluations(connection: Connection, most: int) -> list[Row]:
@@ -55,9 +53,7 @@ def newest_published(connection: Connection, most: int) -> list[Row]:
 
     Beside the published columns: `evidence`, `statuses` and `women_only`, None without an enrichment.
     """
-    shown = and_(
-        enrichments.c.place_id == gym_directory.c.place_id, enrichments.c.variant == gym_directory.c.variant
-    )
+    shown = and_(enrichments.c.place_id == gym_directory.c.place_id, enrichments.c.variant == gym_directory.c.variant)
     found = (enrichments.c.evidence, enrichments.c.statuses, enrichments.c.women_only)
     query = (
         select(gym_directory, *found)

@@ -53,7 +53,7 @@
   // One gym
   function evidence(label, fact) {
     const [, checked] = STATUS[fact.status] ?? ["", "statut inconnu"];
-    const by = fact.of ? `, ${plural(fact.of, "avis").replace(/avis+$/, "avis")} à l’appui` : "";
+    const by = fact.of ? `, ${number.format(fact.of)} avis à l’appui` : "";
     const title = make("p", {}, make("b", {}, label), ` : ${checked}${by}`);
     const quotes = fact.reviews.map((key) => make("blockquote", { dir: "auto", tabindex: "0" }, reviews[key]));
     if (fact.byName) quotes.push(make("p", {}, "Le nom de la salle le dit."));
@@ -120,10 +120,11 @@
     for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
     return [...counts].sort((a, b) => a[0].localeCompare(b[0], "fr"));
   };
+  const commonFirst = (counts) => counts.sort((a, b) => b[1] - a[1]);
   for (const [city, count] of counted(gyms.map((gym) => gym.city).filter(Boolean))) {
     at("city").append(make("option", { value: city }, `${city} (${count})`));
   }
-  for (const [label, count] of counted(gyms.flatMap((gym) => gym.amenities.map(([name]) => name)))) {
+  for (const [label, count] of commonFirst(counted(gyms.flatMap((gym) => gym.amenities.map(([name]) => name))))) {
     at("amenities").append(
       make("label", { class: "check" }, make("input", { type: "checkbox", value: label }), make("span", {}, `${label} (${count})`)),
     );
