@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NO_CHROMIUM = "no chromium on this machine: apt-get install chromium"
 # Chromium looks for updates and hosts of its own at every start; nothing here may leave the machine.
 _QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
-PHONE = {"width": 360, "height": 780}
-DESKTOP = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 780}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
 @contextmanager
@@ -31,13 +31,17 @@ def open_browser() -> Iterator[Browser]:
             browser.close()
 
 
-def take_picture(browser: Browser, page_file: Path, picture: Path, *, dark: bool = False, phone: bool = False) -> None:
-    """A PNG of the top of a page, as tall as its key figures, charts and comparison, or as a phone shows it."""
-    size = PHONE if phone else {"width": 1080, "height": 1500}
-    context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", device_scale_factor=1)
+def take_picture(
+    browser: Browser, page_file: Path, picture: Path, size: ViewportSize, *, dark: bool = False, gallery: bool = False
+) -> None:
+    """A PNG of the top of a page, or of its gallery with the evidence for one fact."""
+    context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
     try:
         page = context.new_page()
         page.goto(page_file.as_uri())
+        if gallery:
+            page.locator(".chips button").first.click()
+            page.evaluate("document.querySelector('#salles').scrollIntoView({ behavior: 'instant' })")
         page.screenshot(path=picture)
     finally:
         context.close()

@@ -78,7 +78,7 @@ def dollars(value: float | None) -> str:
     if value is None:
         return _NOTHING
     size = abs(value)
-    digits = 2 if size >= 1 or not size else 4 if size >= 0.01 else 6
+    digits = 2 if size >= 1 or not size else 4 if size >= 0.001 else 6
     return f"{number(value, digits)}{NARROW_SPACE}$"
 
 
