@@ -39,10 +39,10 @@ def statistics(database: Database) -> dict[str, Any]:
             "all_time": run_figures(connection),
             "variants": {
                 row["variant"]: {"llm_calls": row["attempts"]} | {name: row[name] for name in SUMS}
-                for row in _rolled_up(attempts, "variant")
+                for row in rolled_up(attempts, "variant")
             },
-            "days": _rolled_up(attempts, "day", *_ASKED),
-            "attempts": {row["outcome"]: row["attempts"] for row in _rolled_up(attempts, "outcome")},
+            "days": rolled_up(attempts, "day", *_ASKED),
+            "attempts": {row["outcome"]: row["attempts"] for row in rolled_up(attempts, "outcome")},
             "latency": latencies(connection),
             "found": found_of_gyms(connection),
             "failures": failures_by_kind(connection),
@@ -57,7 +57,7 @@ def prometheus_text(database: Database) -> str:
         outcomes = ledger_by(connection, *_ASKED, "outcome")
         taken, found = latencies(connection), found_of_gyms(connection)
         states, failed = directory_counts(connection), failures_by_kind(connection)
-    asked = _rolled_up(outcomes, *_ASKED)
+    asked = rolled_up(outcomes, *_ASKED)
     samples = {
         ("llm_attempts_total", "counter", "Attempts at the LLM by outcome; ok is an answer."): [
             (_labels(row, *_ASKED, "outcome"), row["attempts"]) for row in outcomes
@@ -86,7 +86,7 @@ def prometheus_text(database: Database) -> str:
     return "".join(line for family, rows in samples.items() for line in _family(*family, rows))
 
 
-def _rolled_up(rows: Sequence[Mapping[str, Any]], *dimensions: str) -> list[dict[str, Any]]:
+def rolled_up(rows: Sequence[Mapping[str, Any]], *dimensions: str) -> list[dict[str, Any]]:
     """Rows of `ledger_by` by fewer of its dimensions: the ledger is read once, however many ways it is shown."""
     sums: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
