@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from gym_enrichment.domain.amenities import Vocabulary
+from gym_enrichment.domain.amenities import Mention, Vocabulary
 from gym_enrichment.domain.answer_rules import broken_description_rules, split_sentences
 from gym_enrichment.domain.composing import composed_description
 from gym_enrichment.domain.folding import fold
@@ -17,6 +17,7 @@ from gym_enrichment.domain.hours import HoursError, Week, parse_hours, times_in,
 from gym_enrichment.domain.hours.week import WHOLE_DAY
 from gym_enrichment.domain.models import WomenOnly
 from gym_enrichment.domain.women import women_only_statements
+from gym_enrichment.domain.wording import words_in
 
 _JUDGEMENT = re.compile(
     r"\b(?:excellent|exceptionnel|parfait|magnifique|superbe|genial|incroyable|formidable|fantastique|remarquable"
@@ -106,7 +107,7 @@ class Described:
 
     def prepare(self) -> None:
         """Read the reviews now, so that judging a description takes less time when it comes."""
-        _ = self._times, self._week
+        _ = self._times, self._week, self._covered
 
     def broken_rules(self, description: str) -> list[str]:
         """Why `description` cannot be published as it is, as sentences for the LLM that quote no review."""
@@ -152,7 +153,7 @@ class Described:
     @cached_property
     def _own_words(self) -> frozenset[str]:
         """Words of the gym's own facts: no reviewer's name, wherever they stand."""
-        return frozenset(word for value in self.facts.values() for word in _WORD.findall(fold(str(value))))
+        return frozenset(word for value in self.facts.values() for word in words_in(str(value)))
 
     @cached_property
     def _persons(self) -> frozenset[str]:
@@ -195,7 +196,10 @@ class Described:
             yield "description names a time that is not among the gym's hours: leave opening times out"
         if self.women != "yes" and any(found.verdict == "yes" for found in women_only_statements(bare)):
             yield "description claims hours or a space for women that no review shows"
-        yield from self._unsupported(bare)
+        mentions = self.vocabulary.mentions(bare)
+        yield from self._unsupported(mentions)
+        if self._uncovered(bare, mentions):
+            yield "description holds words that neither reviews nor a plain directory use: state plain facts only"
 
     @cached_property
     def _planted(self) -> frozenset[str]:
@@ -226,8 +230,28 @@ class Described:
             word in self._persons or (word in called and not self.vocabulary.mentions(word)) for word in capitalised
         )
 
-    def _unsupported(self, bare: str) -> Iterator[str]:
-        for mention in self.vocabulary.mentions(bare):
+    @cached_property
+    def _covered(self) -> frozenset[str]:
+        """The words and numbers that a description of this gym may use besides those of every description."""
+        usual = (a.id for a in self.vocabulary.amenities if a.usual and not self.mentions.denying.get(a.id))
+        shown = (concept for concept in self.mentions.affirming if self.mentions.supporting(concept))
+        clock = {part for time in self._times for part in (str(time // 60), f"{time // 60:02}", f"{time % 60:02}")}
+        words = self._own_words.union(clock, self.vocabulary.lexicon.names)
+        return words.union(*map(self.vocabulary.words_of, (*usual, *shown)))
+
+    def _uncovered(self, bare: str, mentions: Sequence[Mention]) -> list[str]:
+        """The words, folded, that nothing covers; what names an amenity is judged by `_unsupported`."""
+        rest, read = [], 0
+        for mention in mentions:
+            rest.append(bare[read : mention.start])
+            read = max(read, mention.end)
+        text = "-".join([*rest, bare[read:]])
+        names = _names_in(text)
+        plain = self.vocabulary.lexicon.words
+        return [word for word in words_in(text) if word not in self._covered and (word in names or word not in plain)]
+
+    def _unsupported(self, mentions: Sequence[Mention]) -> Iterator[str]:
+        for mention in mentions:
             amenity = self.vocabulary.get(mention.amenity_id)
             shown = bool(self.mentions.supporting(amenity.id)) or self._named(amenity.id)
             shown = shown or (amenity.id == WOMEN_SPACE and self.women == "yes")
