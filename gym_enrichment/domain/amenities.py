@@ -18,8 +18,8 @@ from typing import Any
 
 from gym_enrichment.domain.denials import Denials
 from gym_enrichment.domain.folding import MARK, fold
-from gym_enrichment.domain.wording import Lexicon, forms, lexicon, packaged_lexicon, words_in
 from gym_enrichment.domain.women import women_only_places
+from gym_enrichment.domain.wording import Lexicon, forms, lexicon, packaged_lexicon, words_in
 
 __all__ = ["Amenity", "Mention", "Vocabulary", "fold"]
 
@@ -86,9 +86,9 @@ class Vocabulary:
         amenities: Sequence[Amenity],
         traps: Sequence[str],
         denials: Mapping[str, Any],
-        lexicon: Lexicon,
+        words: Lexicon | None = None,
     ) -> None:
-        self.lexicon = lexicon
+        self.lexicon = words or packaged_lexicon()
         self._words_of: dict[str, frozenset[str]] = {}
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
         self._by_id = {amenity.id: amenity for amenity in amenities}
@@ -359,4 +359,4 @@ def _packaged() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _default() -> Vocabulary:
     raw = _packaged()
-    return Vocabulary(_amenities(raw), raw["traps"], raw["denials"], packaged_lexicon())
+    return Vocabulary(_amenities(raw), raw["traps"], raw["denials"])
