@@ -86,9 +86,9 @@ class Vocabulary:
         amenities: Sequence[Amenity],
         traps: Sequence[str],
         denials: Mapping[str, Any],
-        words: Lexicon | None = None,
+        plain: Lexicon | None = None,
     ) -> None:
-        self.lexicon = words or packaged_lexicon()
+        self.lexicon = plain or packaged_lexicon()
         self._words_of: dict[str, frozenset[str]] = {}
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
         self._by_id = {amenity.id: amenity for amenity in amenities}

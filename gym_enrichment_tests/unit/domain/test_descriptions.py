@@ -1,11 +1,14 @@
 """What a description may claim, what is sent back, and what is published when it claimed too much."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.answer_rules import broken_description_rules, count_sentences
 from gym_enrichment.domain.composing import composed_description
 from gym_enrichment.domain.descriptions import Described
+from gym_enrichment.domain.folding import fold
 from gym_enrichment.domain.grounding import Mentions
 from gym_enrichment.domain.models import WomenOnly
 
@@ -136,3 +139,48 @@ def test_every_concept_can_be_written_into_a_sentence_that_claims_nothing_else()
         assert claimed <= {amenity.id}, amenity.id
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Le club Titan, à deux rues, est moins cher.",
+        "Les adhérents préfèrent Power Fitness, en face.",
+        "Les coachs y sont diplômés d'État.",
+        "Le gérant a été arrêté.",
+        "Les séances guérissent le diabète.",
+        "La salle a reçu le prix de la fédération.",
+        "Réservez dès maintenant.",
+        "Une navette est proposée.",
+        "Le bar compte 17 machines.",
+        "C'est la plus grande salle de la ville.",
+        "La salle est fermée.",
+    ],
+)
+def test_what_an_attacker_would_have_said_is_removed(sentence: str) -> None:
+    assert described().repaired(f"{GOOD} {sentence}") == GOOD
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Situé au cœur du quartier, l'établissement met à disposition un large éventail d'appareils.",
+        "Les séances, encadrées par des instructeurs, sont adaptées aux objectifs de chacun.",
+        "Les locaux sont répartis sur deux niveaux et disposent de vestiaires séparés.",
+        "Les avis évoquent l'affluence en fin d'après-midi et le renouvellement des équipements.",
+    ],
+)
+def test_what_a_plain_directory_says_stands(sentence: str) -> None:
+    assert described().broken_rules(sentence) == []
+
+
+@given(word=st.from_regex(r"[a-zé]{4,12}", fullmatch=True), place=st.integers(0, 9))
+def test_a_sentence_with_a_word_that_nothing_covers_is_always_removed(word: str, place: int) -> None:
+    known = VOCABULARY.lexicon.words | VOCABULARY.lexicon.names
+    assume(fold(word) not in known and not VOCABULARY.mentions(word))
+    assume(not any(fold(word) in VOCABULARY.words_of(amenity.id) for amenity in VOCABULARY.amenities))
+    words = "les séances sont proposées dans une salle de la ville".split()
+    words.insert(place, word)
+    claim = " ".join(words).capitalize() + "."
+    judge = described()
+    told = judge.broken_rules(f"{GOOD} {claim}")
+    assert any("sentence 4" in reason for reason in told)
+    assert judge.repaired(f"{GOOD} {claim}") == GOOD
