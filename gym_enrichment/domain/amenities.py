@@ -19,6 +19,7 @@ from typing import Any
 from gym_enrichment.domain.denials import Denials
 from gym_enrichment.domain.folding import MARK, fold
 from gym_enrichment.domain.women import women_only_places
+from gym_enrichment.domain.wording import Lexicon, forms, lexicon, packaged_lexicon, words_in
 
 __all__ = ["Amenity", "Mention", "Vocabulary", "fold"]
 
@@ -74,9 +75,21 @@ class _Head:
 
 
 class Vocabulary:
-    """The amenities and how to find them. Build one with `default` or `load`; it never changes afterwards."""
+    """The amenities, how to find them, and the words of which descriptions consist.
 
-    def __init__(self, amenities: Sequence[Amenity], traps: Sequence[str], denials: Mapping[str, Any]) -> None:
+    Build one with `default` or `load`; it never changes afterwards. `lexicon` holds what every description may use,
+    `words_of` what a description may use besides if the gym has an amenity.
+    """
+
+    def __init__(
+        self,
+        amenities: Sequence[Amenity],
+        traps: Sequence[str],
+        denials: Mapping[str, Any],
+        plain: Lexicon | None = None,
+    ) -> None:
+        self.lexicon = plain or packaged_lexicon()
+        self._words_of: dict[str, frozenset[str]] = {}
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
         self._by_id = {amenity.id: amenity for amenity in amenities}
         self._denials = Denials.compiled(denials, {amenity.id: amenity.group for amenity in amenities})
@@ -95,23 +108,36 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path) -> Vocabulary:
-        """The packaged vocabulary and the amenities and traps of an operator's TOML file of the same shape.
+        """The packaged vocabulary and the amenities, traps and words of an operator's TOML file of the same shape.
 
         Raises ValueError, naming the file and the entry, for unreadable TOML, a missing id or label, an id given
-        twice, or one synonym under two ids; OSError when the file cannot be read.
+        twice, one synonym under two ids, or words not in lines; OSError when the file cannot be read.
         """
         packaged = _packaged()
         try:
             extra = tomllib.loads(Path(path).read_text(encoding="utf-8"))
             amenities = [*_amenities(packaged), *_amenities(extra)]
             traps = [*packaged["traps"], *_strings(extra, "traps", "the file")]
-            return cls(amenities, traps, packaged["denials"])
+            return cls(amenities, traps, packaged["denials"], packaged_lexicon() | lexicon(extra))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from error
 
     def get(self, amenity_id: str) -> Amenity:
         """The amenity of that id; KeyError when there is none."""
         return self._by_id[amenity_id]
+
+    def words_of(self, amenity_id: str) -> frozenset[str]:
+        """The folded forms of the words of an amenity's label, and of its synonyms of one word.
+
+        A word out of a longer synonym says something else without the others ("olympique", of "barres olympiques").
+        """
+        known = self._words_of.get(amenity_id)
+        if known is None:
+            amenity = self._by_id[amenity_id]
+            names = [words_in(name) for name in (amenity.label, amenity.indefinite, *amenity.synonyms)]
+            said = {word for place, words in enumerate(names) if place < 2 or len(words) == 1 for word in words}
+            known = self._words_of[amenity_id] = frozenset(form for word in said for form in forms(word))
+        return known
 
     def mentions(self, text: str) -> list[Mention]:
         """Every mention in a text, in order; the longest phrase wins; time is linear in the text."""

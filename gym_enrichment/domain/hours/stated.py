@@ -24,7 +24,7 @@ _CLOCK = re.compile(
 )
 _MINUTES_OF_HALF_A_DAY = 720
 _MIDNIGHT = re.compile(r"minuit|midnight|medianoche|منتصف", re.IGNORECASE)
-_NOON = re.compile(r"\bmidi\b|\bnoon\b|mediod[ií]a|الظهر", re.IGNORECASE)
+_NOON = re.compile(r"\b(?<!apr[eè]s[- ])midi\b|\bnoon\b|mediod[ií]a|الظهر", re.IGNORECASE)
 _CLOSED = re.compile(
     r"ferm|clos|sauf|except|hors|\boff\b|repos|cerrad|salvo|excepto|مغلق|ماعدا|عدا|إلا|msaker|mghal", re.IGNORECASE
 )

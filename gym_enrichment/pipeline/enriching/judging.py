@@ -38,7 +38,7 @@ from gym_enrichment.prompts.combined import AmenitiesAnswer, CombinedAnswer, Des
 
 Value = TypeVar("Value")
 
-VERSION = 3
+VERSION = 4
 """Changes when the same answer would be judged differently, so that `run` judges it again: from the cache, for free."""
 
 
@@ -58,7 +58,8 @@ class Judge:
     def hash(self) -> str:
         """Changes when the same answer would be judged differently."""
         concepts = [[amenity.id, amenity.label, list(amenity.synonyms)] for amenity in self.vocabulary.amenities]
-        return content_hash([VERSION, self.publish_unverified, concepts])
+        lexicon = self.vocabulary.lexicon
+        return content_hash([VERSION, self.publish_unverified, concepts, sorted(lexicon.words), sorted(lexicon.names)])
 
     def check(self, parse: Callable[[str], CombinedAnswer], bundle: Bundle) -> "Check":
         """What the gateway is to make of the text of an answer about `bundle`."""
@@ -169,8 +170,7 @@ class Check:
 
     @cached_property
     def _described(self) -> Described:
-        doubted = [text for number, text in self._reviews.items() if number not in self._witnesses]
-        return Described(self._bundle.gym, self._witnesses, doubted, self._mentions, self._verdict, self._vocabulary)
+        return Described(self._bundle.gym, self._witnesses, self._mentions, self._verdict, self._vocabulary)
 
 
 def assembled(

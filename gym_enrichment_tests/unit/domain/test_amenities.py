@@ -292,6 +292,14 @@ def test_an_operator_adds_a_concept_in_a_file(tmp_path: Path) -> None:
     assert VOCABULARY.mentions("archery") == []
 
 
+def test_an_operator_adds_words_for_descriptions(tmp_path: Path) -> None:
+    extra = tmp_path / "extra.toml"
+    extra.write_text('[words]\nours = "Tyrolien"\n[verbs]\nours = "tournoyer"\n', encoding="utf-8")
+    new = Vocabulary.load(extra).lexicon.words - VOCABULARY.lexicon.words
+    assert {"tyrolien", "tyroliennes", "tournoyer", "tournoyee"} <= new
+    assert "tournoyez" not in new
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
@@ -301,6 +309,9 @@ def test_an_operator_adds_a_concept_in_a_file(tmp_path: Path) -> None:
         ('[[amenity]]\nlabel = "Bassin"', "needs an id"),
         ('[[amenity]]\nid = "bassin"\nlabel = "Bassin"\nen = "basin"', "list of non-empty strings"),
         ("amenity = 3", "tables"),
+        ('words = "mur"', "groups"),
+        ('[words]\nours = ["mur"]', "line of words"),
+        ('[verbs]\nours = "vendre"', "no infinitive"),
         ("[[amenity", "extra.toml"),
     ],
 )

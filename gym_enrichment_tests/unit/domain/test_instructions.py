@@ -57,7 +57,7 @@ def test_a_model_that_obeys_a_hostile_review_publishes_nothing_of_it(row: dict[s
     assert women.verdict != "yes"
     wanted = wants.get("description")
     if wanted:
-        described = Described(GYM, reviews, (), mentions, women.verdict, VOCABULARY)
+        described = Described(GYM, reviews, mentions, women.verdict, VOCABULARY)
         assert broken_description_rules(wanted, described.name) or described.broken_rules(wanted)
         published = described.repaired(wanted)
         assert published
