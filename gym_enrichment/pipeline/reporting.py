@@ -6,11 +6,12 @@ What must not live here: queries (storage/), and how the page looks (report/).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from gym_enrichment.domain.evaluation import Difference
 from gym_enrichment.pipeline.evaluating import Figure, changes_since, restored
 from gym_enrichment.pipeline.gallery import DEFAULT_GYMS, Gallery, gather_gallery
+from gym_enrichment.pipeline.rollout_view import RolloutView, rollout_view
 from gym_enrichment.pipeline.statistics import rolled_up
 from gym_enrichment.storage.breakdowns import found_of_gyms, latencies, ledger_by
 from gym_enrichment.storage.directory import directory_counts
@@ -129,48 +130,6 @@ class EvaluationView:
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutStep:
-    """From this day on the new variant's share of gyms, 0 to 1."""
-
-    day: date
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Guardrail:
-    """A figure that the new variant must keep within a bound; `holds` is None while there is too little data."""
-
-    name: str
-    old: float | None
-    new: float | None
-    bound: str
-    holds: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutEvent:
-    """Who did what to the rollout, and why."""
-
-    when: datetime
-    who: str
-    what: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutView:
-    """A progressive rollout of `new` in place of `old`; `share` is what gyms get the new one now, 0 to 1."""
-
-    state: Literal["running", "paused", "rolled_back", "done"]
-    old: str
-    new: str
-    share: float
-    steps: Sequence[RolloutStep] = ()
-    guardrails: Sequence[Guardrail] = ()
-    history: Sequence[RolloutEvent] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """All sections of the page. Days and runs are the newest ones, see MOST_DAYS and MOST_RUNS."""
 
@@ -187,7 +146,7 @@ class Report:
     rollout: RolloutView | None
 
 
-def gather_report(database: Database, most_gyms: int = DEFAULT_GYMS, rollout: RolloutView | None = None) -> Report:
+def gather_report(database: Database, most_gyms: int = DEFAULT_GYMS) -> Report:
     """What the page shows, as the database is now.
 
     The number of queries depends on how many variants there are, and not on how many gyms, runs or days (the texts
@@ -196,9 +155,9 @@ def gather_report(database: Database, most_gyms: int = DEFAULT_GYMS, rollout: Ro
     Args:
         database: where the gyms are.
         most_gyms: how many gyms the gallery shows at most, those that were enriched last.
-        rollout: the progressive rollout to show; None when there is none.
     """
     now = datetime.now(UTC)
+    rollout = rollout_view(database)
     with database.read() as connection:
         attempts = ledger_by(connection, "day", "variant", "outcome")
         runs = runs_by_variant(connection)

@@ -117,3 +117,23 @@ def short_day(value: date | str) -> str:
     """The same without its year."""
     found = date.fromisoformat(value) if isinstance(value, str) else value
     return f"{found.day} {_MONTHS[found.month - 1]}"
+
+
+GUARDRAILS = {
+    "failure_rate": "Salles en échec",
+    "invalid_answers": "Réponses invalides",
+    "unverified_share": "Équipements non vérifiés",
+    "evaluation_loss": "Écart à l'évaluation (1 − F1)",
+    "cost_per_gym": "Coût par salle, $",
+    "latency_p95": "Latence p95, s",
+}
+EVENTS = {
+    "begin": "début",
+    "advance": "étape suivante",
+    "finish": "terminé",
+    "pause": "pause",
+    "roll_back": "retour en arrière",
+    "resume": "reprise",
+    "set": "réglage",
+    "end": "fin",
+}

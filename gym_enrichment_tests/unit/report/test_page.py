@@ -5,26 +5,24 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
+from gym_enrichment.domain.rollout import Finding
 from gym_enrichment.pipeline.gallery import Fact, Gallery, GymView
 from gym_enrichment.pipeline.reporting import (
     DayOfVariant,
     FailedAttempts,
     FailedGyms,
-    Guardrail,
     Headline,
     Report,
-    RolloutEvent,
-    RolloutStep,
-    RolloutView,
     Throughput,
     VariantFigures,
 )
+from gym_enrichment.pipeline.rollout_view import RolloutEvent, RolloutStep, RolloutView
 from gym_enrichment.report import french
 from gym_enrichment.report.charts import bars_by_day
 from gym_enrichment.report.page import render
@@ -124,9 +122,9 @@ def hostile_report(text: str) -> Report:
             old=text,
             new=text,
             share=0.25,
-            steps=[RolloutStep(date(2026, 11, 20), 0.25)],
-            guardrails=[Guardrail(text, 0.1, 0.2, text, False)],
-            history=[RolloutEvent(datetime(2026, 11, 20, tzinfo=UTC), text, text, text)],
+            steps=[RolloutStep(0.25, 2, reached=True)],
+            guardrails=[Finding(text, 0.2, 0.1, 0.15, holds=False, severe=False)],
+            history=[RolloutEvent(datetime(2026, 11, 20, tzinfo=UTC), text, text, 0.25, text)],
         ),
     )
 
