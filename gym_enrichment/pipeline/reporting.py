@@ -12,7 +12,7 @@ from gym_enrichment.domain.evaluation import Difference
 from gym_enrichment.pipeline.evaluating import Figure, changes_since, restored
 from gym_enrichment.pipeline.gallery import DEFAULT_GYMS, Gallery, gather_gallery
 from gym_enrichment.pipeline.rollout_view import RolloutView, rollout_view
-from gym_enrichment.pipeline.statistics import rolled_up
+from gym_enrichment.pipeline.statistics import figures_by_variant, rolled_up
 from gym_enrichment.storage.breakdowns import found_of_gyms, latencies, ledger_by
 from gym_enrichment.storage.directory import directory_counts
 from gym_enrichment.storage.engine import Database
@@ -21,8 +21,8 @@ from gym_enrichment.storage.report_rows import (
     newest_evaluations,
     newest_runs,
     runs_by_day,
-    runs_by_variant,
 )
+from gym_enrichment.storage.statistics import runs_by_variant
 
 MOST_DAYS = 31
 MOST_RUNS = 12
@@ -160,13 +160,13 @@ def gather_report(database: Database, most_gyms: int = DEFAULT_GYMS) -> Report:
     rollout = rollout_view(database)
     with database.read() as connection:
         attempts = ledger_by(connection, "day", "variant", "outcome")
-        runs = runs_by_variant(connection)
+        variants = figures_by_variant(attempts, runs_by_variant(connection), found_of_gyms(connection))
         states = directory_counts(connection)
         return Report(
             generated_at=now,
-            headline=_headline(attempts, runs, states),
+            headline=_headline(attempts, variants, states),
             days=_days(attempts, now.date()),
-            variants=_variants(attempts, runs, latencies(connection), found_of_gyms(connection)),
+            variants=_variants(variants, latencies(connection)),
             throughput_days=[_throughput(row) for row in runs_by_day(connection, MOST_DAYS)],
             throughput_runs=[_throughput(row) for row in newest_runs(connection, MOST_RUNS)],
             failed_gyms=[FailedGyms(**row) for row in failures_by_day(connection, MOST_FAILURES)],
@@ -178,22 +178,17 @@ def gather_report(database: Database, most_gyms: int = DEFAULT_GYMS) -> Report:
 
 
 def _headline(
-    attempts: Sequence[Mapping[str, Any]], runs: Mapping[str, Mapping[str, Any]], states: Mapping[str, int]
+    attempts: Sequence[Mapping[str, Any]], variants: Mapping[str, Mapping[str, Any]], states: Mapping[str, int]
 ) -> Headline:
-    saved_usd = saved_tokens = 0.0
-    for row in rolled_up(attempts, "variant"):
-        paid, hits = _paid(runs.get(row["variant"])), runs.get(row["variant"], {}).get("cache_hits", 0)
-        saved_usd += hits * row["cost_usd"] / paid if paid else 0
-        saved_tokens += hits * _tokens(row) / paid if paid else 0
     total = {name: sum(row[name] for row in attempts) for name in ("prompt_tokens", "cached_tokens", "cost_usd")}
     return Headline(
         gyms=sum(states.values()),
         states=states,
         llm_calls=sum(row["attempts"] for row in attempts),
         completion_tokens=sum(row["completion_tokens"] for row in attempts),
-        cache_hits=int(sum(row["cache_hits"] for row in runs.values())),
-        saved_usd=saved_usd,
-        saved_tokens=round(saved_tokens),
+        cache_hits=sum(row["cache_hits"] for row in variants.values()),
+        saved_usd=sum(row["saved_usd"] for row in variants.values()),
+        saved_tokens=sum(row["saved_tokens"] for row in variants.values()),
         **total,
     )
 
@@ -207,43 +202,24 @@ def _days(attempts: Sequence[Mapping[str, Any]], today: date) -> list[DayOfVaria
     ]
 
 
-def _variants(
-    attempts: Sequence[Mapping[str, Any]],
-    runs: Mapping[str, Mapping[str, Any]],
-    taken: Sequence[Mapping[str, Any]],
-    found: Sequence[Mapping[str, Any]],
-) -> list[VariantFigures]:
+def _variants(variants: Mapping[str, Mapping[str, Any]], taken: Sequence[Mapping[str, Any]]) -> list[VariantFigures]:
     """Each variant that was asked with, the old one first, then the one with the most calls."""
     seconds = {row["variant"]: row for row in taken}
-    totals = rolled_up(attempts, "variant")
-    invalid = {row["variant"]: row["attempts"] for row in _attempts_of(attempts, "invalid_answer")}
     return [
         VariantFigures(
-            variant=row["variant"],
-            gyms=(paid := _paid(runs.get(row["variant"]))),
-            calls=row["attempts"],
-            calls_per_gym=_over(row["attempts"], paid),
-            tokens_per_gym=_over(_tokens(row), paid),
-            cost_usd_per_gym=_over(float(row["cost_usd"]), paid),
-            latency_p50=seconds.get(row["variant"], {}).get("p50"),
-            latency_p95=seconds.get(row["variant"], {}).get("p95"),
-            invalid_share=_over(invalid.get(row["variant"], 0), row["attempts"]),
-            unverified_share=_unverified(found, row["variant"]),
+            variant=name,
+            gyms=row["gyms_paid"],
+            calls=row["llm_calls"],
+            calls_per_gym=row["calls_per_gym"],
+            tokens_per_gym=row["tokens_per_gym"],
+            cost_usd_per_gym=row["cost_usd_per_gym"],
+            latency_p50=seconds.get(name, {}).get("p50"),
+            latency_p95=seconds.get(name, {}).get("p95"),
+            invalid_share=row["invalid_share"],
+            unverified_share=row["unverified_share"],
         )
-        for row in sorted(totals, key=lambda row: (row["variant"] != OLD_VARIANT, -row["attempts"]))
+        for name, row in sorted(variants.items(), key=lambda item: (item[0] != OLD_VARIANT, -item[1]["llm_calls"]))
     ]
-
-
-def _attempts_of(attempts: Sequence[Mapping[str, Any]], outcome: str) -> list[dict[str, Any]]:
-    """The attempts with one outcome, by variant."""
-    return rolled_up([row for row in attempts if row["outcome"] == outcome], "variant")
-
-
-def _unverified(found: Sequence[Mapping[str, Any]], variant: str) -> float | None:
-    rows = [row for row in found if row["variant"] == variant]
-    unsupported = sum(row["amenities_unverified"] + row["amenities_kept_back"] for row in rows)
-    supported = sum(row["amenities_verified"] + row["amenities_repaired"] for row in rows)
-    return _over(unsupported, unsupported + supported)
 
 
 def _throughput(row: Mapping[str, Any]) -> Throughput:
@@ -272,14 +248,5 @@ def _evaluations(rows: Sequence[Mapping[str, Any]]) -> list[EvaluationView]:
     return views
 
 
-def _paid(runs: Mapping[str, Any] | None) -> int:
-    """Gyms that were enriched by asking, not from the cache."""
-    return max(0, int(runs["enriched"] - runs["cache_hits"])) if runs else 0
-
-
 def _tokens(row: Mapping[str, Any]) -> int:
     return int(row["prompt_tokens"] + row["completion_tokens"])
-
-
-def _over(count: float, of: float) -> float | None:
-    return count / of if of else None

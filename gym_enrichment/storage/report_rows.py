@@ -16,14 +16,8 @@ _GYMS = ("gyms", "enriched", "failed", "skipped", "cache_hits")
 Row = Mapping[str, Any]
 
 
-def runs_by_variant(connection: Connection) -> dict[str, Row]:
-    """Gyms by outcome and cache hits of all runs, per variant. A gym in two runs counts in both."""
-    query = select(batch_runs.c.variant, *_sums()).group_by(batch_runs.c.variant)
-    return {row.variant: dict(row._mapping) for row in connection.execute(query)}
-
-
 def runs_by_day(connection: Connection, most: int) -> list[Row]:
-    """The same of the `most` newest days (UTC, as 2026-11-25) that had runs, the newest first, and how many runs."""
+    """Gyms by outcome, cache hits and runs of the `most` newest days (UTC, as 2026-11-25) that had runs."""
     day = day_of(connection, batch_runs.c.finished_at).label("day")
     runs = func.count(batch_runs.c.run_id.distinct()).label("runs")
     return _rows(connection, select(day, runs, *_sums()).group_by(day).order_by(day.desc()).limit(most))

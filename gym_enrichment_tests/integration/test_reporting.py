@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.evaluation import parse_label
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.pipeline.evaluating import evaluate
 from gym_enrichment.pipeline.reporting import gather_report
 from gym_enrichment.storage.directory import publish
@@ -35,7 +36,7 @@ def run(database: Database, folder: Path, gyms: int, *runs: dict[str, Any]) -> N
             for batch in job.enrich(batches, f"run-{number}", **settings):
                 write_enriched_batch(database, batch)
     with database.write() as connection:
-        publish(connection, "combined")
+        publish(connection, Experiment.of_one(VariantSpec.of_kind("combined")))
 
 
 @contextmanager
