@@ -6,7 +6,7 @@ export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench compare eval ui install clean
+.PHONY: demo test check bench compare eval pictures ui install clean
 
 install: $(READY)
 
@@ -31,6 +31,9 @@ compare: $(READY)  ## today's Celery fan-out against the variants, on real gyms;
 eval: $(READY)  ## quality, figure by figure: golden set, hostile reviews, real data where it is there
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/gym-enrichment eval
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/python -m benchmarks.quality
+
+pictures: $(READY)  ## docs/pictures: the report page of the demo, in the Chromium of this machine
+	$(BIN)/python -m gym_enrichment_tests.pictures
 
 check: $(READY)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

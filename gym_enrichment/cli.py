@@ -10,23 +10,24 @@ import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from gym_enrichment.commands.arguments import json_option
+from gym_enrichment.commands.exits import WRONG_USE, refuse
+from gym_enrichment.commands.experiment import experiment as experiment_command
+from gym_enrichment.commands.report import report as report_command
+from gym_enrichment.commands.rollout import rollout as rollout_command
+from gym_enrichment.commands.run import enrich
+from gym_enrichment.commands.run import run as run_command
+from gym_enrichment.domain.experiments import ExperimentError
 from gym_enrichment.settings import LlmChoice, Settings, SettingsError, VariantChoice, load_settings
 from gym_enrichment.storage.engine import DatabaseError
 
 if TYPE_CHECKING:
     from gym_enrichment.pipeline.evaluating import Evaluation
     from gym_enrichment.pipeline.ingesting import IngestReport
-
-SOME_FAILED = 1
-WRONG_USE = 2
-INTERRUPTED = 130
-"""What shells report for a program that Ctrl-C ended."""
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
 class _Commands(click.Group):
@@ -35,8 +36,8 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (SettingsError, DatabaseError) as error:
-            _refuse(str(error))
+        except (SettingsError, DatabaseError, ExperimentError) as error:
+            refuse(str(error))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,7 +63,7 @@ def demo(as_json: bool, home: Path | None) -> None:
     settings.database.migrate()
     with as_file(files("gym_enrichment") / "sample") as sample:
         _ingest(settings, [str(sample / "gyms.jsonl"), str(sample / "reviews.jsonl")])
-    _run(settings, as_json=as_json, limit=None, batches=None)
+    enrich(settings, as_json=as_json)
 
 
 @main.command()
@@ -88,24 +89,6 @@ def ingest(sources: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--limit", type=click.IntRange(min=1), help="Enrich at most N gyms.")
-@click.option(
-    "--variant",
-    type=click.Choice([choice.value for choice in VariantChoice]),
-    help="The way of asking (default: GYM_VARIANT).",
-)
-@click.option("--batches", help="Only these batches, separated by commas, whether they need it or not.")
-@json_option
-def run(limit: int | None, variant: str | None, batches: str | None, as_json: bool) -> None:
-    """Batch what is new, bundle, enrich and publish, through Dagster."""
-    if limit is not None and batches is not None:
-        raise click.UsageError("--limit and --batches exclude each other")
-    wanted = [batch.strip() for batch in batches.split(",") if batch.strip()] if batches is not None else None
-    settings = load_settings(GYM_VARIANT=variant) if variant is not None else load_settings()
-    _run(settings, as_json=as_json, limit=limit, batches=wanted)
-
-
-@main.command()
 @click.option("--limit", type=click.IntRange(min=1), help="As for `run`.")
 @click.option(
     "--variant",
@@ -118,13 +101,15 @@ def estimate(limit: int | None, variant: str | None, as_json: bool) -> None:
     from gym_enrichment.console import print_json, print_table, say
     from gym_enrichment.llm.endpoint import describe_endpoint
     from gym_enrichment.pipeline.choosing import choose_batches
-    from gym_enrichment.pipeline.enriching.variants import variant_of
     from gym_enrichment.pipeline.estimating import estimate as estimate_run
+    from gym_enrichment.storage.experiments import experiment_in_force
 
     settings = load_settings(GYM_VARIANT=variant) if variant is not None else load_settings()
     endpoint = describe_endpoint(settings)
     chosen = choose_batches(settings, limit=limit)
-    found = estimate_run(settings, endpoint, variant_of(settings, endpoint), chosen.batch_ids)
+    with settings.database.read() as connection:
+        experiment = experiment_in_force(connection, settings.variant)
+    found = estimate_run(settings, endpoint, experiment, chosen.batch_ids)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -148,7 +133,7 @@ def show(place_id: str | None, quarantine: bool, as_json: bool) -> None:
     if place_id is None:
         showing.show_quarantine(database, as_json)
     elif not showing.show_gym(database, place_id, as_json, settings.variant):
-        _refuse(f"no gym {place_id!r} in {database.shown}")
+        refuse(f"no gym {place_id!r} in {database.shown}")
 
 
 @main.command()
@@ -189,7 +174,7 @@ def export(form: str, output: Path | None) -> None:
             with output.open("w", encoding="utf-8", newline="") as file:
                 written = export_text(database, form, file)
     except OSError as error:
-        _refuse(f"cannot write {output}: {error.strerror or error}")
+        refuse(f"cannot write {output}: {error.strerror or error}")
     say(f"{written} gyms exported")
 
 
@@ -220,9 +205,9 @@ def evaluate(labels: Path | None, variant: str | None, as_json: bool) -> None:
             )
         )
     except evaluating.LabelsError as error:
-        _refuse(str(error))
+        refuse(str(error))
     if not found:
-        _refuse("none of the labelled gyms is enriched: ingest them and run first")
+        refuse("none of the labelled gyms is enriched: ingest them and run first")
     showing.show_evaluations(found, as_json)
 
 
@@ -244,7 +229,7 @@ def _evaluate_golden(settings: Settings) -> "list[Evaluation]":
     with progress_bar(len(labels)) as on_progress:
         report = enrich_golden(apart, on_progress)
     if report.error is not None:
-        _refuse(report.error)
+        refuse(report.error)
     say(f"golden set: {report.figures['llm_calls']} calls, ${report.figures['cost_usd']:.4f}")
     refused = hostile_figures(hostile, Judge(settings.vocabulary, settings.publish_unverified))
     return evaluating.evaluate(
@@ -277,7 +262,7 @@ def serve_llm(host: str, port: int, latency: float, seed: int, batch_seconds: fl
     try:
         asyncio.run(serve(app, host, port, on_start=lambda url: say(f"offline-extractive at {url}")))
     except OSError as error:
-        _refuse(f"cannot listen on {host}:{port}: {error.strerror or error}")
+        refuse(f"cannot listen on {host}:{port}: {error.strerror or error}")
     except KeyboardInterrupt:
         say("stopped")
 
@@ -302,6 +287,12 @@ def doctor(migrate: bool, as_json: bool) -> None:
         sys.exit(WRONG_USE)
 
 
+main.add_command(run_command)
+main.add_command(experiment_command)
+main.add_command(rollout_command)
+main.add_command(report_command)
+
+
 def _ingest(settings: Settings, sources: Sequence[str]) -> "IngestReport":
     from gym_enrichment.launching import report_ingest
     from gym_enrichment.pipeline.ingesting import ingest as ingest_sources
@@ -309,42 +300,3 @@ def _ingest(settings: Settings, sources: Sequence[str]) -> "IngestReport":
     report = ingest_sources(settings.database, sources)
     report_ingest(settings, report)
     return report
-
-
-def _run(settings: Settings, *, as_json: bool, limit: int | None, batches: list[str] | None) -> None:
-    from gym_enrichment import showing
-    from gym_enrichment.console import print_json, progress_bar, say
-    from gym_enrichment.launching import run_batches
-    from gym_enrichment.pipeline.choosing import choose_batches
-    from gym_enrichment.storage.batches import UnknownBatch
-
-    if settings.require_llm() is LlmChoice.OFFLINE:
-        say("offline-extractive answers: local rules that read the reviews, no language model")
-    try:
-        chosen = choose_batches(settings, limit=limit, wanted=batches)
-    except UnknownBatch as error:
-        _refuse(str(error))
-    try:
-        with progress_bar(chosen.gyms) as on_progress:
-            report = run_batches(settings, chosen.batch_ids, on_progress)
-    except KeyboardInterrupt:
-        say("stopped: what was answered is saved and will not be paid again; `gym-enrichment run` goes on from here")
-        sys.exit(INTERRUPTED)
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        showing.show_run(settings.database, report)
-    if report.error is not None:
-        _refuse(report.error)
-    if unasked := report.figures["skipped_budget"]:
-        say(f"the budget is reached: {unasked} gyms were not asked about; raise it and run again")
-    if report.figures["failed"]:
-        say("`gym-enrichment run` asks again for what failed; `gym-enrichment show PLACE_ID` says more")
-        sys.exit(SOME_FAILED)
-
-
-def _refuse(message: str) -> NoReturn:
-    from gym_enrichment.console import say
-
-    say(f"error: {message}")
-    sys.exit(WRONG_USE)

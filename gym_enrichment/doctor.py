@@ -32,7 +32,7 @@ def examine() -> list[Finding]:
         settings = load_settings()
     except SettingsError as error:
         return [Finding("settings", False, str(error), "correct the named variable in the environment or in .env")]
-    checks: list[Callable[[Settings], Iterator[Finding]]] = [_home, _database, _llm, _dagster]
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [_home, _database, _llm, _dagster, _alerts]
     return [Finding("settings", True, "readable"), *(finding for check in checks for finding in check(settings))]
 
 
@@ -122,3 +122,8 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
         True,
         f"{wanted}, telemetry {'off' if quiet else 'on'}",
     )
+
+
+def _alerts(settings: Settings) -> Iterator[Finding]:
+    configured = settings.alert_webhook is not None
+    yield Finding("alerts", True, "GYM_ALERT_WEBHOOK is set (nothing was posted)" if configured else "none are sent")

@@ -75,10 +75,10 @@ class EnrichmentIOManager(dg.IOManager):
         self.write_partition(obj)
 
     def load_input(self, context: dg.InputContext) -> dict[str, list[Enrichment]]:
-        """The good rows of the partitions asked for, of the variant that the settings name.
+        """The good rows of the partitions asked for, each gym's of its variant.
 
         Raises:
             MissingPartition: a partition was never materialized.
         """
-        database, variant = self._pipeline.database, self._pipeline.settings.variant
-        return {key: read_enrichments(database, key, variant) for key in context.asset_partition_keys}
+        database, experiment = self._pipeline.database, self._pipeline.experiment()
+        return {key: read_enrichments(database, key, experiment) for key in context.asset_partition_keys}

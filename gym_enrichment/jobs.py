@@ -29,3 +29,10 @@ take_statistics = dg.define_asset_job(
     description="Adds today's figures to the plots of enrichment_statistics.",
     executor_def=dg.in_process_executor,
 )
+
+watch_rollout = dg.define_asset_job(
+    "watch_rollout",
+    selection=dg.AssetSelection.assets("rollout_status"),
+    description="Moves the rollout on if it is due and its guardrails hold; pauses it, or goes back, if not.",
+    executor_def=dg.in_process_executor,
+)

@@ -80,7 +80,8 @@ def run_batches(
     """
     started = time.monotonic()
     database = settings.database
-    definitions = build_definitions(GymPipeline(settings, on_progress))
+    pipeline = GymPipeline(settings, on_progress)
+    definitions = build_definitions(pipeline)
     queries_before = database.review_queries.value
     errors: list[str] = []
     seconds = 0.0
@@ -92,7 +93,7 @@ def run_batches(
         add_missing_keys(instance, database)
         keys = instance.get_dynamic_partitions(gym_batches.name or "")
         for first, last in _ranges(keys, batches, settings.partitions_per_run):
-            tags = {_RANGE_START: first, _RANGE_END: last, RUN_TAG: run_id}
+            tags = {_RANGE_START: first, _RANGE_END: last, RUN_TAG: run_id} | pipeline.queue_tags()
             result = _execute(definitions, "enrich_batches", instance, tags)
             errors += _errors_beyond_failed_gyms(result)
             seconds += _step_seconds(instance, result.run_id, "gym_enrichments")

@@ -6,13 +6,20 @@ from functools import cached_property
 
 import dagster as dg
 
+from gym_enrichment.domain.experiments import Experiment
 from gym_enrichment.llm.endpoint import open_endpoint
 from gym_enrichment.pipeline.enriching.enricher import Enricher, Progress
-from gym_enrichment.settings import Settings, load_settings
+from gym_enrichment.settings import Settings, VariantChoice, load_settings
 from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.experiments import experiment_in_force
 
 RUN_TAG = "gym_enrichment/run"
 """What `gym-enrichment run` tags its Dagster runs with, so that they count as the one run that the user started."""
+
+
+_QUEUE_TAG = "dagster-celery/queue"
+_OLD, _NEW = "default", "optimized"
+"""The queues of the report: runs that only ask the old way, and all others."""
 
 
 def run_id_of(run: dg.DagsterRun) -> str:
@@ -47,3 +54,14 @@ class GymPipeline:
         """An enricher whose LLM answers until the context ends. Raises SettingsError if there is none."""
         with open_endpoint(self.settings) as endpoint:
             yield Enricher(self.settings, endpoint, self._on_progress or on_progress)
+
+    def queue_tags(self) -> dict[str, str]:
+        """The tag that routes a run to its queue, where the deployment has queues (CeleryRunLauncher)."""
+        experiment = self.experiment()
+        asked = {spec.kind for spec in experiment.variants if experiment.shares[spec.name]}
+        return {_QUEUE_TAG: _OLD if asked == {VariantChoice.FANOUT} else _NEW}
+
+    def experiment(self) -> Experiment:
+        """The experiment in force, or one of the settings' variant alone."""
+        with self.database.read() as connection:
+            return experiment_in_force(connection, self.settings.variant)

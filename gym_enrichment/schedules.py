@@ -1,8 +1,8 @@
-"""The schedules: one notices changed reviews, one takes statistics."""
+"""The schedules: one notices changed reviews, one takes statistics, one moves the rollout on."""
 
 import dagster as dg
 
-from gym_enrichment.jobs import enrich_batches, take_statistics
+from gym_enrichment.jobs import enrich_batches, take_statistics, watch_rollout
 from gym_enrichment.partitions import add_missing_keys
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import batches_changed
@@ -22,9 +22,19 @@ def changed_reviews_schedule(
         changed = batches_changed(connection)[: gym_pipeline.settings.batches_per_tick]
     if not changed:
         return dg.SkipReason("no batch has changed reviews")
-    return [dg.RunRequest(run_key=f"changed:{batch}:{state}", partition_key=batch) for batch, state in changed]
+    tags = gym_pipeline.queue_tags()
+    return [
+        dg.RunRequest(run_key=f"changed:{batch}:{state}", partition_key=batch, tags=tags) for batch, state in changed
+    ]
 
 
 statistics_schedule = dg.ScheduleDefinition(
     name="statistics_schedule", job=take_statistics, cron_schedule="0 5 * * *", description="Once a day, before work."
+)
+
+rollout_schedule = dg.ScheduleDefinition(
+    name="rollout_schedule",
+    job=watch_rollout,
+    cron_schedule="15 * * * *",
+    description="Every hour looks at the guardrails of the rollout in force, and goes to its next step when it is due.",
 )

@@ -1,11 +1,12 @@
-"""The sensor that notices new gyms."""
+"""The sensors that notice new gyms, and gyms that an experiment moved to another variant."""
 
 import dagster as dg
 
 from gym_enrichment.jobs import enrich_batches
-from gym_enrichment.partitions import KEYS_PER_CALL, gym_batches, missing_keys
+from gym_enrichment.partitions import KEYS_PER_CALL, add_missing_keys, gym_batches, missing_keys
 from gym_enrichment.resources import GymPipeline
-from gym_enrichment.storage.batches import assign_batches, unstarted_batches
+from gym_enrichment.storage.batches import assign_batches, batches_moved, unstarted_batches
+from gym_enrichment.storage.experiments import latest_version
 
 
 @dg.sensor(job=enrich_batches, minimum_interval_seconds=30)
@@ -26,7 +27,38 @@ def new_gyms_sensor(
     if not batches and not new_keys:
         return dg.SkipReason("no new gyms")
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=f"new:{batch}", partition_key=batch) for batch in batches],
+        run_requests=[
+            dg.RunRequest(run_key=f"new:{batch}", partition_key=batch, tags=gym_pipeline.queue_tags())
+            for batch in batches
+        ],
         dynamic_partitions_requests=[gym_batches.build_add_request(new_keys)] if new_keys else [],
         cursor=batches[-1] if batches else context.cursor,
+    )
+
+
+@dg.sensor(job=enrich_batches, minimum_interval_seconds=30)
+def moved_gyms_sensor(
+    context: dg.SensorEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
+) -> dg.SensorResult | dg.SkipReason:
+    """Requests the batches with gyms that an experiment moved to another variant, each once per version of it.
+
+    Such a run asks about the moved gyms alone: the rows of their neighbours are kept as they are.
+    """
+    add_missing_keys(context.instance, gym_pipeline.database)
+    with gym_pipeline.database.read() as connection:
+        latest = latest_version(connection)
+        if latest is None or latest.state == "ended":
+            return dg.SkipReason("no experiment is in force")
+        version, _, after = (context.cursor or "").partition(":")
+        behind = after if version == str(latest.version) else None
+        batches = batches_moved(connection, latest.experiment, behind, gym_pipeline.settings.batches_per_tick)
+    if not batches:
+        return dg.SkipReason(f"no gym waits for its variant in version {latest.version} of {latest.experiment.name}")
+    tags = gym_pipeline.queue_tags()
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(run_key=f"moved:{latest.version}:{batch}", partition_key=batch, tags=tags)
+            for batch in batches
+        ],
+        cursor=f"{latest.version}:{batches[-1]}",
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -106,11 +107,21 @@ class Settings(BaseSettings):
     """Unset: all partitions of a backfill in one run."""
     batches_per_tick: int = Field(20, alias="GYM_BATCHES_PER_TICK", ge=1, le=1_000)
     """Most runs that one tick of the sensor or the schedule requests."""
+    alert_webhook: SecretStr | None = Field(None, alias="GYM_ALERT_WEBHOOK")
+    """Where alerts_sensor posts, as Slack's incoming webhooks want it. Who knows the URL can post: it is a secret."""
 
     @field_validator("sources", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        # What urlsplit says quotes the URL, so nothing of it is passed on.
+        if value is not None and not _is_web_url(value.get_secret_value()):
+            raise ValueError("is not a URL that begins with https:// or http:// and names a host")
+        return value
 
     @cached_property
     def database(self) -> Database:
@@ -153,6 +164,15 @@ class Settings(BaseSettings):
         if choice is LlmChoice.OPENAI and self.openai_api_key is None:
             raise SettingsError("GYM_LLM=openai needs OPENAI_API_KEY (any text for a server that checks none)")
         return choice
+
+
+def _is_web_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return named and parts.scheme in {"http", "https"} and text.isprintable() and " " not in text
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -10,6 +10,7 @@ from gym_enrichment.storage.breakdowns import ASKED_WITH, FOUND
 from gym_enrichment.storage.directory import directory_counts, find_published, first_published
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import find_enrichments, find_failures
+from gym_enrichment.storage.experiments import experiment_in_force
 from gym_enrichment.storage.raw_lookups import find_quarantined, find_review_texts
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def show_run(database: Database, report: "RunReport") -> None:
 def show_gym(database: Database, place_id: str, as_json: bool, variant: str) -> bool:
     """One gym with all that is known; False when there is no such gym."""
     with database.read() as connection:
-        published = find_published(connection, place_id, variant)
+        published = find_published(connection, place_id, experiment_in_force(connection, variant))
         if published is None:
             return False
         enrichments = find_enrichments(connection, place_id)

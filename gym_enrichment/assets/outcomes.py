@@ -21,16 +21,17 @@ class PartitionOutcomes:
 
     def __init__(self, context: dg.AssetExecutionContext) -> None:
         self._context = context
-        self._good: list[str] = []
-        self._failed: list[str] = []
+        self._failed: dict[str, None] = {}
         self._examples: list[str] = []
         self._stopped: str | None = None
         self._metadata: dict[str, dict[str, int | float]] = {}
 
     def add(self, batch: EnrichedBatch) -> None:
-        """One partition is saved; it is good if every gym of it is."""
-        self._metadata[batch.batch_id] = batch.figures
-        (self._failed if batch.failures else self._good).append(batch.batch_id)
+        """A partition is saved, or the part of it that has one variant; it is good if every gym of it is."""
+        known = self._metadata.get(batch.batch_id, {})
+        self._metadata[batch.batch_id] = {name: known.get(name, 0) + value for name, value in batch.figures.items()}
+        if batch.failures:
+            self._failed[batch.batch_id] = None
         room = _MOST_NAMED - len(self._examples)
         self._examples += [f"{gym.place_id}: {gym.kind}: {gym.message}" for gym in batch.failures[:room]]
 
@@ -49,13 +50,14 @@ class PartitionOutcomes:
                 self._context.add_asset_metadata(figures, partition_key=key)
             return
         # A failed step emits nothing for its good partitions, so they are logged one by one.
-        for key in self._good:
+        good = [key for key in self._metadata if key not in self._failed]
+        for key in good:
             self._context.log_event(
                 dg.AssetMaterialization(self._context.asset_key, partition=key, metadata=self._metadata[key])
             )
         details: dict[str, dg.MetadataValue[Any]] = {
-            FAILED_PARTITIONS: dg.MetadataValue.json(self._failed),
-            "good_partitions": dg.MetadataValue.int(len(self._good)),
+            FAILED_PARTITIONS: dg.MetadataValue.json(list(self._failed)),
+            "good_partitions": dg.MetadataValue.int(len(good)),
             "failures": dg.MetadataValue.json(self._examples),
         }
         if self._stopped is not None:
@@ -65,7 +67,7 @@ class PartitionOutcomes:
     def _description(self) -> str:
         if self._stopped is not None:
             return f"the run was stopped: {self._stopped}. What was answered before is saved and will not be paid again"
-        named = ", ".join(self._failed[:_MOST_NAMED]) + (" ..." if len(self._failed) > _MOST_NAMED else "")
+        named = ", ".join(list(self._failed)[:_MOST_NAMED]) + (" ..." if len(self._failed) > _MOST_NAMED else "")
         return (
             f"gyms failed in {len(self._failed)} of {len(self._metadata)} batches ({named});"
             " their other gyms and the other batches are published. Materialize the failed partitions again:"

@@ -15,6 +15,7 @@ def enrichment_statistics(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.Mat
     for row in found["latency"]:
         figures |= {f"{row['variant']}/{name}": value for name, value in row.items() if name != "variant"}
     for variant, row in found["variants"].items():
-        figures |= {f"{variant}/{name}": value for name, value in row.items()}
+        figures |= {f"{variant}/{name}": value for name, value in row.items() if value is not None}
+    figures |= {f"attempts/{outcome}": attempts for outcome, attempts in found["attempts"].items()}
     tables = {name: dg.MetadataValue.json(found[name]) for name in ("attempts", "days", "found", "failures")}
     return dg.MaterializeResult(metadata=figures | tables)

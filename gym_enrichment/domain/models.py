@@ -130,8 +130,9 @@ class GymFailure:
 
 @dataclass(frozen=True, slots=True)
 class EnrichedBatch:
-    """How one batch ended in one run: its good gyms, its failed ones, and what both cost.
+    """How the gyms of one variant in one batch ended in one run: the good ones, the failed ones, and what both cost.
 
+    `experiment` names the experiment that gave the gyms their variant, if there was one.
     `kept` are the gyms whose stored rows are up to date: nothing was asked, and nothing is to be written. `unasked`
     are those that were not asked about because a budget was reached; they keep what they have.
     `seconds` is wall time from the batch's first ask to its last answer.
@@ -150,6 +151,7 @@ class EnrichedBatch:
     completion_tokens: int
     cost_usd: float
     seconds: float
+    experiment: str | None = None
 
     @property
     def figures(self) -> dict[str, int | float]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gym_enrichment.llm.endpoint import describe_endpoint
-from gym_enrichment.pipeline.enriching.variants import variant_of
+from gym_enrichment.pipeline.enriching.variants import variants_of
 from gym_enrichment.settings import Settings
 from gym_enrichment.storage.batches import assign_batches, batch_sizes, batches_to_enrich
+from gym_enrichment.storage.experiments import experiment_in_force
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ def choose_batches(settings: Settings, limit: int | None = None, wanted: Sequenc
         with database.read() as connection:
             sizes = batch_sizes(connection, wanted)
         return Chosen(list(sizes), sum(sizes.values()))
-    variant = variant_of(settings, describe_endpoint(settings))
     if limit is None:
         assign_batches(database, settings.batch_size)
     with database.read() as connection:
-        waiting = batches_to_enrich(connection, variant.name, variant.setup_hash)
+        experiment = experiment_in_force(connection, settings.variant)
+        variants = variants_of(experiment, settings, describe_endpoint(settings))
+        setup_hashes = {name: variant.setup_hash for name, variant in variants.items()}
+        waiting = batches_to_enrich(connection, experiment, setup_hashes)
     chosen: dict[str, int] = {}
     for batch_id, gyms in waiting:
         if limit is None or sum(chosen.values()) + gyms <= limit:

@@ -5,16 +5,18 @@ What must not live here: choosing batches (choosing.py) and prices (llm/pricing.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from typing import Any
 
+from gym_enrichment.domain.experiments import Experiment
 from gym_enrichment.domain.models import Bundle
 from gym_enrichment.llm.endpoint import OPENAI, Endpoint
 from gym_enrichment.llm.pricing import FREE, price_from_settings
 from gym_enrichment.llm.requests import LlmRequest
 from gym_enrichment.pipeline.bundling import build_bundles
 from gym_enrichment.pipeline.enriching.variant import Variant, fingerprint_of
+from gym_enrichment.pipeline.enriching.variants import by_variant, variants_of
 from gym_enrichment.prompts.tokens import count_tokens
 from gym_enrichment.settings import Settings
 from gym_enrichment.storage.llm_calls import find_cached
@@ -54,23 +56,29 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(settings: Settings, endpoint: Endpoint, variant: Variant, batch_ids: Sequence[str]) -> Estimate:
+def estimate(settings: Settings, endpoint: Endpoint, experiment: Experiment, batch_ids: Sequence[str]) -> Estimate:
     """What enriching `batch_ids` would take: builds bundles and prompts, looks into the cache, sends nothing.
 
     Raises:
         SettingsError: the price settings are incomplete.
     """
-    work = _Work()
+    variants = variants_of(experiment, settings, endpoint)
+    work = {name: _Work() for name in variants}
     bundles = build_bundles(settings.database, batch_ids, settings.token_budget, settings.vocabulary)
     everything = (bundle for _, batch in bundles for bundle in batch)
     while group := list(islice(everything, _GYMS_AT_ONCE)):
-        work.add(settings, variant, group)
+        for name, having in by_variant(experiment, group).items():
+            work[name].add(settings, variants[name], having)
+    return _sum([_of_variant(settings, endpoint, variants[name], done) for name, done in work.items() if done.gyms])
+
+
+def _of_variant(settings: Settings, endpoint: Endpoint, variant: Variant, work: "_Work") -> Estimate:
     with settings.database.read() as connection:
         habits = call_habits(connection, variant.name)
     calls, shared_tokens = work.calls(variant.gyms_per_call, endpoint)
     prompt_tokens = work.own_tokens + shared_tokens
     completion = round(work.to_ask * (habits.completion_tokens_per_gym if habits else _COMPLETION_TOKENS))
-    price = price_from_settings(settings, endpoint.model)
+    price = price_from_settings(settings, variant.endpoint.model)
     low, likely, high = (
         round((price or FREE).cost(prompt_tokens, 0, round(completion * share)) * max(1.0, share), 6)
         for share in (_LOW, 1.0, _HIGH)
@@ -89,6 +97,13 @@ def estimate(settings: Settings, endpoint: Endpoint, variant: Variant, batch_ids
         seconds=round(_seconds(settings, habits, calls, prompt_tokens + completion), 1),
         priced=price is not None,
     )
+
+
+def _sum(estimates: Sequence[Estimate]) -> Estimate:
+    """Of all variants together; they share what they may call at once."""
+    names = [field.name for field in fields(Estimate) if field.name != "priced"]
+    sums = {name: sum(getattr(estimate, name) for estimate in estimates) for name in names}
+    return Estimate(**sums, priced=all(estimate.priced for estimate in estimates))
 
 
 @dataclass(slots=True)

@@ -121,7 +121,7 @@ def evaluate(
                 model=model,
                 gyms=len(known),
                 figures=figures,
-                changes=_changes(before["figures"], figures) if before else {},
+                changes=changes_since(before["figures"], figures) if before else {},
                 compared_with=f"{before['prompt_version']}, {before['model']}" if before else None,
             )
             stored = {name: getattr(evaluation, name) for name in ("labels", "variant", "prompt_version", "model")}
@@ -184,8 +184,9 @@ def _lines(hours_french: str) -> list[str]:
     return [] if hours_french == NOT_STATED else hours_french.split("; ")
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Figure]) -> dict[str, Difference]:
-    earlier = {name: _restored(stored) for name, stored in before.items() if name in after}
+def changes_since(before: Mapping[str, Any], after: Mapping[str, Figure]) -> dict[str, Difference]:
+    """How the figures of an evaluation differ from the stored figures of one before it."""
+    earlier = {name: figure for name, figure in restored(before).items() if name in after}
     return {
         name: difference(figure, after[name], higher_is_better=name not in LESS_IS_BETTER)
         for name, figure in earlier.items()
@@ -197,6 +198,9 @@ def _stored(figures: Mapping[str, Figure]) -> dict[str, Any]:
     return {name: {"kind": kinds[type(figure)], **asdict(figure)} for name, figure in figures.items()}
 
 
-def _restored(stored: Mapping[str, Any]) -> Figure:
-    values = dict(stored)
-    return _KINDS[values.pop("kind")](**values)
+def restored(figures: Mapping[str, Any]) -> dict[str, Figure]:
+    """The stored figures of an evaluation."""
+    return {
+        name: _KINDS[stored["kind"]](**{key: value for key, value in stored.items() if key != "kind"})
+        for name, stored in figures.items()
+    }

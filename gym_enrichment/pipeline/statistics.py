@@ -19,7 +19,8 @@ from gym_enrichment.storage.breakdowns import (
 )
 from gym_enrichment.storage.directory import directory_counts
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.statistics import budget_figures, last_run, run_figures
+from gym_enrichment.storage.statistics import budget_figures, last_run, run_figures, runs_by_variant
+from gym_enrichment.storage.variant_counts import INVALID
 
 _TOKENS = {"prompt": "prompt_tokens", "cached": "cached_tokens", "completion": "completion_tokens"}
 _ASKED = ("variant", "model")
@@ -34,21 +35,68 @@ def statistics(database: Database) -> dict[str, Any]:
     with database.read() as connection:
         run_id = last_run(connection)
         attempts = ledger_by(connection, *_DIMENSIONS)
+        found = found_of_gyms(connection)
         return {
             "last_run": run_figures(connection, run_id) if run_id else None,
             "all_time": run_figures(connection),
-            "variants": {
-                row["variant"]: {"llm_calls": row["attempts"]} | {name: row[name] for name in SUMS}
-                for row in _rolled_up(attempts, "variant")
-            },
-            "days": _rolled_up(attempts, "day", *_ASKED),
-            "attempts": {row["outcome"]: row["attempts"] for row in _rolled_up(attempts, "outcome")},
+            "variants": figures_by_variant(attempts, runs_by_variant(connection), found),
+            "days": rolled_up(attempts, "day", *_ASKED),
+            "attempts": {row["outcome"]: row["attempts"] for row in rolled_up(attempts, "outcome")},
             "latency": latencies(connection),
-            "found": found_of_gyms(connection),
+            "found": found,
             "failures": failures_by_kind(connection),
             "directory": directory_counts(connection),
             "budgets": budget_figures(connection, run_id, datetime.now(UTC)),
         }
+
+
+def figures_by_variant(
+    attempts: Sequence[Mapping[str, Any]], runs: Mapping[str, Mapping[str, int]], found: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Per variant its sums, and what they mean for one gym.
+
+    A gym is paid for when it was enriched by asking; what the cache saved is what its hits would have cost at the mean
+    of those. Shares and means are None where there is nothing to divide by.
+
+    Args:
+        attempts: rows of `ledger_by` with `variant` and `outcome` among the dimensions.
+        runs: `runs_by_variant`.
+        found: `found_of_gyms`.
+    """
+    invalid = rolled_up([row for row in attempts if row["outcome"] in INVALID], "variant")
+    invalid_answers = {row["variant"]: row["attempts"] for row in invalid}
+    figures = {}
+    for row in rolled_up(attempts, "variant"):
+        name = row["variant"]
+        ran = runs.get(name, {"enriched": 0, "cache_hits": 0})
+        paid = max(0, ran["enriched"] - ran["cache_hits"])
+        tokens = row["prompt_tokens"] + row["completion_tokens"]
+        unsupported, named = _claims([group for group in found if group["variant"] == name])
+        figures[name] = {
+            "llm_calls": row["attempts"],
+            **{column: row[column] for column in SUMS},
+            "gyms_paid": paid,
+            "cache_hits": ran["cache_hits"],
+            "cost_usd_per_gym": over(row["cost_usd"], paid),
+            "tokens_per_gym": over(tokens, paid),
+            "calls_per_gym": over(row["attempts"], paid),
+            "saved_usd": ran["cache_hits"] * (over(row["cost_usd"], paid) or 0.0),
+            "saved_tokens": round(ran["cache_hits"] * (over(tokens, paid) or 0.0)),
+            "invalid_share": over(invalid_answers.get(name, 0), row["attempts"]),
+            "unverified_share": over(unsupported, named),
+        }
+    return figures
+
+
+def over(part: float, whole: float) -> float | None:
+    """A quotient; None of nothing."""
+    return part / whole if whole else None
+
+
+def _claims(found: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Amenities named that nothing supports, and all that were named."""
+    unsupported = sum(row["amenities_unverified"] + row["amenities_kept_back"] for row in found)
+    return unsupported, unsupported + sum(row["amenities_verified"] + row["amenities_repaired"] for row in found)
 
 
 def prometheus_text(database: Database) -> str:
@@ -57,7 +105,7 @@ def prometheus_text(database: Database) -> str:
         outcomes = ledger_by(connection, *_ASKED, "outcome")
         taken, found = latencies(connection), found_of_gyms(connection)
         states, failed = directory_counts(connection), failures_by_kind(connection)
-    asked = _rolled_up(outcomes, *_ASKED)
+    asked = rolled_up(outcomes, *_ASKED)
     samples = {
         ("llm_attempts_total", "counter", "Attempts at the LLM by outcome; ok is an answer."): [
             (_labels(row, *_ASKED, "outcome"), row["attempts"]) for row in outcomes
@@ -86,7 +134,7 @@ def prometheus_text(database: Database) -> str:
     return "".join(line for family, rows in samples.items() for line in _family(*family, rows))
 
 
-def _rolled_up(rows: Sequence[Mapping[str, Any]], *dimensions: str) -> list[dict[str, Any]]:
+def rolled_up(rows: Sequence[Mapping[str, Any]], *dimensions: str) -> list[dict[str, Any]]:
     """Rows of `ledger_by` by fewer of its dimensions: the ledger is read once, however many ways it is shown."""
     sums: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:

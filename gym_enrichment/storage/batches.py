@@ -3,13 +3,15 @@
 What must not live here: Dagster's partition keys, which follow this table (partitions.py).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Select, Subquery, and_, case, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, case, false, func, insert, or_, select, text
 
+from gym_enrichment.domain.experiments import Experiment
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.tables import batch_members, batches, bundles, enrichments, gyms
+from gym_enrichment.storage.experiments import assigned_variant, in_shadow
+from gym_enrichment.storage.tables import batch_members, batches, bundles, enrichments, failures, gyms
 
 _ASSIGNING_LOCK = 7203116
 """Any number that nothing else of ours locks in Postgres."""
@@ -117,18 +119,23 @@ def batches_changed(connection: Connection) -> list[tuple[str, int]]:
     return [(row[0], int(row[1])) for row in connection.execute(query)]
 
 
-def batches_to_enrich(connection: Connection, variant: str, setup_hash: str) -> list[tuple[str, int]]:
+def batches_to_enrich(
+    connection: Connection, experiment: Experiment, setup_hashes: Mapping[str, str]
+) -> list[tuple[str, int]]:
     """Batches that `run` has to take, oldest first, each with how many gyms it has.
 
     Those are the batches with a gym whose bundle or enrichment is missing, outdated or was asked for
-    differently.
+    differently than its variant, which has one of `setup_hashes`, would ask now.
     """
+    variant = assigned_variant(experiment)
+    setup_hash = case(setup_hashes, value=enrichments.c.variant)
     to_do = or_(
         bundles.c.place_id.is_(None),
         bundles.c.revision < gyms.c.revision,
         enrichments.c.place_id.is_(None),
         enrichments.c.bundle_hash != bundles.c.content_hash,
         and_(enrichments.c.state == "enriched", enrichments.c.setup_hash != setup_hash),
+        _lacks_shadow(experiment, setup_hashes),
     )
     query = (
         select(batches.c.batch_id, func.count())
@@ -141,6 +148,55 @@ def batches_to_enrich(connection: Connection, variant: str, setup_hash: str) -> 
         .order_by(batches.c.number)
     )
     return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def batches_moved(connection: Connection, experiment: Experiment, after: str | None, most: int) -> list[str]:
+    """The oldest batches with a gym that is enriched, but not with its variant by now, beginning behind `after`."""
+    variant = assigned_variant(experiment)
+    behind = select(func.coalesce(func.max(batches.c.number), 0)).where(batches.c.batch_id == (after or ""))
+    query = (
+        select(batches.c.batch_id)
+        .join(batch_members, batch_members.c.batch_id == batches.c.batch_id)
+        .join(gyms, gyms.c.place_id == batch_members.c.place_id)
+        .where(
+            batches.c.number > behind.scalar_subquery(),
+            select(enrichments.c.place_id).where(enrichments.c.place_id == gyms.c.place_id).exists(),
+            _waits_for(variant),
+        )
+        .group_by(batches.c.batch_id, batches.c.number)
+        .order_by(batches.c.number)
+        .limit(most)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def gyms_waiting_for(connection: Connection, experiment: Experiment, variant: str) -> int:
+    """How many gyms have `variant` by now and were not asked about with it: neither enriched nor failed."""
+    waiting = select(func.count()).select_from(gyms).where(assigned_variant(experiment) == variant, _waits_for(variant))
+    return int(connection.execute(waiting).scalar_one())
+
+
+def _waits_for(variant: ColumnElement[str] | str) -> ColumnElement[bool]:
+    asked = [
+        select(table.c.place_id).where(table.c.place_id == gyms.c.place_id, table.c.variant == variant).exists()
+        for table in (enrichments, failures)
+    ]
+    return and_(*(~known for known in asked))
+
+
+def _lacks_shadow(experiment: Experiment, setup_hashes: Mapping[str, str]) -> ColumnElement[bool]:
+    """Whether a gym of the shadow has no answer of the shadow's variant; gyms without any text never have one."""
+    if experiment.shadow is None:
+        return false()
+    name = experiment.shadow.variant
+    shadow = enrichments.alias()
+    answered = select(shadow.c.place_id).where(
+        shadow.c.place_id == gyms.c.place_id,
+        shadow.c.variant == name,
+        shadow.c.setup_hash == setup_hashes[name],
+        shadow.c.bundle_hash == bundles.c.content_hash,
+    )
+    return and_(in_shadow(experiment), bundles.c.reviews_with_text > 0, ~answered.exists())
 
 
 def _without_batch() -> Select[tuple[str]]:

@@ -93,12 +93,15 @@ def failures_by_kind(connection: Connection) -> list[Row]:
     ]
 
 
-def _dimension(connection: Connection, name: str) -> ColumnElement[Any]:
-    if name != "day":
-        return ledger.c[name]
+def day_of(connection: Connection, moment: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The day (UTC) of a column of moments, as the text 2026-11-25."""
     if connection.dialect.name == "postgresql":
-        return func.to_char(func.timezone("UTC", ledger.c.started_at), "YYYY-MM-DD")
-    return func.date(ledger.c.started_at)
+        return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD")
+    return func.date(moment)
+
+
+def _dimension(connection: Connection, name: str) -> ColumnElement[Any]:
+    return day_of(connection, ledger.c.started_at) if name == "day" else ledger.c[name]
 
 
 def _at_rank(connection: Connection, variant: str, count: int, quantile: float) -> float:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
+from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.storage.experiments import assigned_variant
 from gym_enrichment.storage.tables import Json, UtcDateTime, batch_members, enrichments, failures, gym_directory, gyms
 from gym_enrichment.storage.upsert import dialect_insert
 
@@ -26,17 +28,19 @@ _FOUND = (
 )
 
 
-def publish(connection: Connection, variant: str, batch_id: str | None = None) -> int:
+def publish(connection: Connection, experiment: Experiment, batch_id: str | None = None) -> int:
     """Bring the published rows of one batch, or of every gym, up to date; returns how many changed.
 
-    A gym's row is that of `variant`; without one, its newest good row of any other. A gym without an enrichment is
-    published with its facts and a state that says why: pending or failed.
+    A gym's row is that of its variant in `experiment`; without one, its newest good row of any other that is not
+    only asked about in the shadow. A gym without an enrichment is published with its facts and a state that says
+    why: pending or failed.
     Rows that say the same already are not written, so `published_at` is when a row last changed.
     """
-    published = _published_rows(variant)
+    among = None
     if batch_id is not None:
         members = select(batch_members.c.place_id).where(batch_members.c.batch_id == batch_id)
-        published = published.where(gyms.c.place_id.in_(members))
+        among = gyms.c.place_id.in_(members)
+    published = _published_rows(experiment, among)
     columns = [column.name for column in published.selected_columns]
     statement = dialect_insert(connection, gym_directory).from_select(columns, published)
     compared = [name for name in columns if name not in {"place_id", "published_at"}]
@@ -69,10 +73,10 @@ def first_published(connection: Connection, most: int) -> list[Mapping[str, Any]
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def find_published(connection: Connection, place_id: str, variant: str) -> Mapping[str, Any] | None:
-    """One published row; a gym that was not published yet is shown as it would be with `variant` selected."""
+def find_published(connection: Connection, place_id: str, experiment: Experiment) -> Mapping[str, Any] | None:
+    """One published row; a gym that was not published yet is shown as it would be."""
     row = connection.execute(select(gym_directory).where(gym_directory.c.place_id == place_id)).first()
-    row = row or connection.execute(_published_rows(variant).where(gyms.c.place_id == place_id)).first()
+    row = row or connection.execute(_published_rows(experiment, gyms.c.place_id == place_id)).first()
     return dict(row._mapping) if row else None
 
 
@@ -88,17 +92,24 @@ def directory_counts(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _published_rows(variant: str) -> Select[Any]:
+def _published_rows(experiment: Experiment, among: ColumnElement[bool] | None = None) -> Select[Any]:
+    """The rows as they would be published, of all gyms or of those that a condition on `gyms` picks."""
+    wanted = select(*(gyms.c[name] for name in _FACTS), assigned_variant(experiment).label("assigned"))
+    gym = (wanted if among is None else wanted.where(among)).subquery("gym")
     # By the primary key, gym by gym: a window over all enrichments would make each batch cost as much as all.
-    other = enrichments.alias()
-    chosen = (
+    own, other = enrichments.alias(), enrichments.alias()
+    assigned = select(own.c.variant).where(own.c.place_id == gym.c.place_id, own.c.variant == gym.c.assigned)
+    newest = (
         select(other.c.variant)
-        .where(other.c.place_id == gyms.c.place_id, or_(other.c.variant == variant, other.c.state == "enriched"))
-        .order_by(case((other.c.variant == variant, 0), else_=1), other.c.enriched_at.desc(), other.c.variant)
+        .where(
+            other.c.place_id == gym.c.place_id,
+            other.c.state == "enriched",
+            other.c.variant.not_in(experiment.unpublished),
+        )
+        .order_by(other.c.enriched_at.desc(), other.c.variant)
         .limit(1)
-        .correlate(gyms)
-        .scalar_subquery()
     )
+    chosen = func.coalesce(assigned.correlate(gym).scalar_subquery(), newest.correlate(gym).scalar_subquery())
     state = case(
         (enrichments.c.state.is_not(None), enrichments.c.state),
         (failures.c.place_id.is_not(None), "failed"),
@@ -106,15 +117,15 @@ def _published_rows(variant: str) -> Select[Any]:
     )
     return (
         select(
-            *(gyms.c[name] for name in _FACTS),
+            *(gym.c[name] for name in _FACTS),
             state.label("state"),
             *(enrichments.c[name] for name in _FOUND),
             func.coalesce(enrichments.c.amenities, literal([], Json)).label("amenities"),
             literal(datetime.now(UTC), UtcDateTime).label("published_at"),
         )
-        .select_from(gyms)
-        .outerjoin(enrichments, and_(enrichments.c.place_id == gyms.c.place_id, enrichments.c.variant == chosen))
-        .outerjoin(failures, and_(failures.c.place_id == gyms.c.place_id, failures.c.variant == variant))
+        .select_from(gym)
+        .outerjoin(enrichments, and_(enrichments.c.place_id == gym.c.place_id, enrichments.c.variant == chosen))
+        .outerjoin(failures, and_(failures.c.place_id == gym.c.place_id, failures.c.variant == gym.c.assigned))
         # SQLite needs a WHERE here, or it reads ON CONFLICT as part of the join.
-        .where(gyms.c.place_id != "")
+        .where(gym.c.place_id != "")
     )

@@ -3,6 +3,7 @@
 SQLite gets write-ahead logging, a busy timeout and foreign keys; Postgres its driver's name.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -236,6 +237,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    # Postgres has it; storage/experiments.py needs it on both.
+    connection.create_function("md5", 1, _md5, deterministic=True)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _begin_sqlite(connection: Connection) -> None:

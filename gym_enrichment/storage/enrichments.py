@@ -11,26 +11,28 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
+from gym_enrichment.domain.experiments import Experiment
 from gym_enrichment.domain.models import EnrichedBatch, Enrichment
 from gym_enrichment.storage.bundles import MissingPartition, lock_batch
 from gym_enrichment.storage.directory import publish
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.tables import batch_runs, enrichments, failures
+from gym_enrichment.storage.experiments import assigned_variant, experiment_in_force
+from gym_enrichment.storage.tables import batch_runs, enrichments, failures, gyms
 from gym_enrichment.storage.upsert import upsert
 
 _HISTORY = ("enriched_at", "run_id", "prompt_tokens", "completion_tokens", "cost_usd", "from_cache")
 
 
 def write_enriched_batch(database: Database, batch: EnrichedBatch) -> None:
-    """Save and publish what a run found out of one batch, in one transaction.
+    """Save what a run found out of one batch, and publish the batch, in one transaction.
 
-    A gym that failed keeps its previous good row; a gym that succeeded loses its old failure.
+    What is published is up to the experiment in force by then. A gym that failed keeps its previous good row; a gym
+    that succeeded loses its old failure.
     """
     now = datetime.now(UTC)
     common = {"batch_id": batch.batch_id, "run_id": batch.run_id}
-    good = [
-        asdict(item) | common | {"enriched_at": now} for item in sorted(batch.enrichments, key=attrgetter("place_id"))
-    ]
+    asked_for = {"experiment": batch.experiment, "enriched_at": now}
+    good = [asdict(item) | common | asked_for for item in sorted(batch.enrichments, key=attrgetter("place_id"))]
     bad = [asdict(item) | common | {"failed_at": now} for item in sorted(batch.failures, key=attrgetter("place_id"))]
     run = batch.figures | common | {"variant": batch.variant, "finished_at": now}
     with database.write() as connection:
@@ -39,7 +41,10 @@ def write_enriched_batch(database: Database, batch: EnrichedBatch) -> None:
         _forget_failures(connection, batch)
         upsert(connection, failures, bad)
         upsert(connection, batch_runs, [run])
-        publish(connection, batch.variant, batch.batch_id)
+        experiment = experiment_in_force(connection, otherwise=batch.variant)
+        # After its experiment ended, a batch does not know which variant the settings name: the next publication does.
+        if experiment.name or batch.experiment is None:
+            publish(connection, experiment, batch.batch_id)
 
 
 def hashes_of_good_rows(
@@ -57,15 +62,16 @@ def hashes_of_good_rows(
         return {row.place_id: row.bundle_hash for row in connection.execute(query)}
 
 
-def read_enrichments(database: Database, batch_id: str, variant: str) -> list[Enrichment]:
-    """The good rows of one batch.
+def read_enrichments(database: Database, batch_id: str, experiment: Experiment) -> list[Enrichment]:
+    """The good rows of one batch, each gym's of its variant.
 
     Raises:
         MissingPartition: the batch has none.
     """
     query = (
         select(*(enrichments.c[name] for name in Enrichment.__dataclass_fields__))
-        .where(enrichments.c.batch_id == batch_id, enrichments.c.variant == variant)
+        .join(gyms)
+        .where(enrichments.c.batch_id == batch_id, enrichments.c.variant == assigned_variant(experiment))
         .order_by(enrichments.c.place_id)
     )
     with database.read() as connection:

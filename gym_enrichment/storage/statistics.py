@@ -30,6 +30,13 @@ def run_figures(connection: Connection, run_id: str | None = None) -> dict[str, 
     return {name: round(float(value), 9) if name == "cost_usd" else int(value) for name, value in found.items()}
 
 
+def runs_by_variant(connection: Connection) -> dict[str, dict[str, int]]:
+    """Gyms by outcome and cache hits of all runs, per variant. A gym in two runs counts in both."""
+    sums = (func.sum(batch_runs.c[name]).label(name) for name in _GYM_FIGURES)
+    query = select(batch_runs.c.variant, *sums).group_by(batch_runs.c.variant).order_by(batch_runs.c.variant)
+    return {row.variant: {name: int(getattr(row, name)) for name in _GYM_FIGURES} for row in connection.execute(query)}
+
+
 def last_run(connection: Connection) -> str | None:
     """The run whose newest batch or call is the newest of all; None before the first."""
     newest = connection.execute(

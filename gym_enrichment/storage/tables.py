@@ -188,6 +188,8 @@ enrichments = Table(
     Column("completion_tokens", Integer, nullable=False),
     Column("cost_usd", Float, nullable=False),
     Column("from_cache", Boolean, nullable=False),
+    # The experiment that gave the gym its variant; null when there was none.
+    Column("experiment", String(64)),
     Column("run_id", String(64), nullable=False),
     Column("enriched_at", UtcDateTime, nullable=False),
     CheckConstraint("state IN ('enriched', 'skipped')", name="state_known"),
@@ -383,4 +385,39 @@ evaluations = Table(
     Column("figures", Json, nullable=False),
     Column("evaluated_at", UtcDateTime, nullable=False),
     Index(None, "labels", "id"),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    # The newest version is in force, unless it says ended. Of two who add one at once, the key lets one through.
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    # Lists and objects as domain/experiments.py has them.
+    Column("variants", Json, nullable=False),
+    Column("segments", Json, nullable=False),
+    Column("shadow", Json),
+    # Of a rollout: domain/rollout.py.
+    Column("plan", Json),
+    Column("step", Integer),
+    Column("step_began_at", UtcDateTime),
+    # What led to this version: the guardrails as they were measured.
+    Column("guardrails", Json),
+    Column("action", String(16), nullable=False),
+    Column("changed_by", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    CheckConstraint("state IN ('running', 'paused', 'done', 'ended')", name="state_known"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    # Names the incident: it is told once.
+    Column("incident", String(256), primary_key=True),
+    Column("message", Text, nullable=False),
+    Column("raised_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Index(None, "sent_at"),
 )

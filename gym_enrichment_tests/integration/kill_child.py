@@ -26,10 +26,8 @@ def run(variables: Mapping[str, str], log: str) -> None:
     settings = load_settings(_env_file=None)
     database = settings.database
     enricher = Enricher(settings, describe_endpoint(settings))
+    setup_hashes = {name: variant.setup_hash for name, variant in enricher.variants.items()}
     with database.read() as connection:
-        to_do = [
-            batch_id
-            for batch_id, _ in batches_to_enrich(connection, enricher.variant.name, enricher.variant.setup_hash)
-        ]
+        to_do = [batch_id for batch_id, _ in batches_to_enrich(connection, enricher.experiment, setup_hashes)]
     for batch in enricher.enrich(((batch_id, read_bundles(database, batch_id)) for batch_id in to_do), "run-1"):
         write_enriched_batch(database, batch)

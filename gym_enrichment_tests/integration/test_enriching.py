@@ -208,6 +208,7 @@ def test_one_gym_that_fails_harms_no_gym_of_its_own_batch(job: Job) -> None:
 
 
 def test_no_batches_and_empty_batches_end_at_once(job: Job) -> None:
+    job.database.migrate()
     assert list(job.enrich([])) == []
     (batch,) = job.enrich([("batch-000001", [])])
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.domain.models import EnrichedBatch
 from gym_enrichment.llm.endpoint import describe_endpoint, open_endpoint
 from gym_enrichment.llm.errors import RunStopped
 from gym_enrichment.pipeline.enriching.enricher import Enricher
-from gym_enrichment.pipeline.enriching.variants import variant_of
 from gym_enrichment.pipeline.estimating import estimate
 from gym_enrichment.storage.directory import find_published, publish
 from gym_enrichment.storage.engine import Database
@@ -136,9 +136,9 @@ def test_rows_are_published_and_the_next_run_asks_nothing(job: FanoutJob) -> Non
     (batch,) = job.enrich(bundles)
     write_enriched_batch(job.database, batch)
     with job.database.write() as connection:
-        publish(connection, "fanout")
+        publish(connection, Experiment.of_one(VariantSpec.of_kind("fanout")))
     with job.database.read() as connection:
-        published = find_published(connection, "gym-0001", "fanout")
+        published = find_published(connection, "gym-0001", Experiment.of_one(VariantSpec.of_kind("fanout")))
     assert published is not None
     assert published["description"] == batch.enrichments[0].description
     job.server.asks.clear()
@@ -263,10 +263,10 @@ def test_an_estimate_counts_three_calls_a_gym_and_then_only_those_that_lack_an_a
     settings = job.settings(GYM_TOKEN_BUDGET=500)
     endpoint = describe_endpoint(settings)
     batch_ids = [batch_id for batch_id, _ in bundles]
-    found = estimate(settings, endpoint, variant_of(settings, endpoint), batch_ids)
+    found = estimate(settings, endpoint, Experiment.of_one(VariantSpec.of_kind(settings.variant)), batch_ids)
     assert (found.gyms, found.to_ask, found.cached, found.llm_calls) == (4, 4, 0, 12)
 
     job.server.script = failing(AMENITIES, "Salle 0003", Reply(status=400))
     list(job.enrich(bundles))
-    found = estimate(settings, endpoint, variant_of(settings, endpoint), batch_ids)
+    found = estimate(settings, endpoint, Experiment.of_one(VariantSpec.of_kind(settings.variant)), batch_ids)
     assert (found.gyms, found.to_ask, found.cached, found.llm_calls) == (4, 1, 3, 1)

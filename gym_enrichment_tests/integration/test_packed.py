@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.domain.models import EnrichedBatch
 from gym_enrichment.storage import tables
 from gym_enrichment.storage.directory import find_published, publish
@@ -268,8 +269,15 @@ def test_the_published_row_is_the_selected_variants_or_else_the_newest(job: Pack
 
     def published(selected: str) -> list[str]:
         with job.database.write() as connection:
-            publish(connection, selected)
-            return [str((find_published(connection, place_id, selected) or {})["variant"]) for place_id in ids(2)]
+            publish(connection, Experiment.of_one(VariantSpec.of_kind(selected)))
+            return [
+                str(
+                    (find_published(connection, place_id, Experiment.of_one(VariantSpec.of_kind(selected))) or {})[
+                        "variant"
+                    ]
+                )
+                for place_id in ids(2)
+            ]
 
     assert published("combined") == ["packed", "packed"]
     (combined,) = job.enrich([("batch-000001", bundles[0][1][:1])], run_id="run-2", GYM_VARIANT="combined")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.pipeline.statistics import prometheus_text, statistics
 from gym_enrichment.storage.directory import publish
 from gym_enrichment.storage.engine import Database
@@ -53,7 +54,7 @@ def ran(database: Database, tmp_path: Path) -> tuple[Database, Faulty]:
             for batch in job.enrich(batches, run_id, GYM_LLM_MODEL=MODEL):
                 write_enriched_batch(database, batch)
     with database.write() as connection:
-        publish(connection, "combined")
+        publish(connection, Experiment.of_one(VariantSpec.of_kind("combined")))
     return database, faulty
 
 

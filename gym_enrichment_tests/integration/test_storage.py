@@ -19,6 +19,7 @@ from sqlalchemy import CheckConstraint, Table, delete, func, insert, inspect, se
 from sqlalchemy.exc import IntegrityError
 
 import gym_enrichment
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
 from gym_enrichment.pipeline.bundling import build_bundles
 from gym_enrichment.pipeline.ingesting import ingest
@@ -468,7 +469,7 @@ def test_bundles_that_were_never_built_are_named(database: Database, tmp_path: P
     with pytest.raises(MissingPartition, match=second):
         require_bundles(database, [first, second])
     with pytest.raises(MissingPartition, match=first):
-        read_enrichments(database, first, "combined")
+        read_enrichments(database, first, Experiment.of_one(VariantSpec.of_kind("combined")))
     with pytest.raises(UnknownBatch, match="batch-000099"):
         list(build_bundles(database, [first, "batch-000099"], token_budget=500))
 
@@ -567,7 +568,7 @@ def test_the_directory_says_what_became_of_each_gym(batched: Database) -> None:
     write_enriched_batch(batched, batch_of(enriched("gym-0001"), skipped("gym-0002"), failure("gym-0003")))
     assert set(published(batched)) == {"gym-0001", "gym-0002", "gym-0003"}
     with batched.write() as connection:
-        publish(connection, "combined")
+        publish(connection, Experiment.of_one(VariantSpec.of_kind("combined")))
 
     rows = published(batched)
     assert {place_id: row["state"] for place_id, row in rows.items()} == {
@@ -604,10 +605,10 @@ def test_published_at_moves_only_for_rows_that_changed(batched: Database) -> Non
 def test_publishing_without_a_change_writes_nothing(batched: Database) -> None:
     write_enriched_batch(batched, batch_of(enriched("gym-0001"), skipped("gym-0002"), failure("gym-0003")))
     with batched.write() as connection:
-        assert publish(connection, "combined") == 3
+        assert publish(connection, Experiment.of_one(VariantSpec.of_kind("combined"))) == 3
     before = published(batched)
     with batched.write() as connection:
-        assert publish(connection, "combined") == 0
+        assert publish(connection, Experiment.of_one(VariantSpec.of_kind("combined"))) == 0
 
     assert published(batched) == before
 
@@ -619,7 +620,7 @@ def test_a_changed_fact_of_a_gym_moves_its_published_row_alone(batched: Database
     renamed.write_text(json.dumps({"place_id": "gym-0002", "name": "Nouveau nom", "city": "Oran"}))
     ingest(batched, [str(renamed)])
     with batched.write() as connection:
-        assert publish(connection, "combined", "batch-000001") == 1
+        assert publish(connection, Experiment.of_one(VariantSpec.of_kind("combined")), "batch-000001") == 1
 
     after = published(batched)
     assert after["gym-0002"]["name"] == "Nouveau nom"

@@ -1,8 +1,8 @@
 """Variant `combined`: one call asks everything about one gym."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from gym_enrichment.domain.hashing import content_hash
@@ -25,6 +25,7 @@ class CombinedVariant:
     judge: Judge
     name: str = VariantChoice.COMBINED
     prompt_version: str = prompt.VERSION
+    parameters: Mapping[str, float] = field(default_factory=dict)
     gyms_per_call_allowed: int = 4
     gyms_per_call: int = 1
 
@@ -35,8 +36,8 @@ class CombinedVariant:
         return content_hash([self.endpoint.identity, self.endpoint.model, self._parameters, asked, self.judge.hash])
 
     @property
-    def _parameters(self) -> dict[str, int]:
-        return {"max_completion_tokens": prompt.MOST_COMPLETION_TOKENS}
+    def _parameters(self) -> dict[str, float]:
+        return {"max_completion_tokens": prompt.MOST_COMPLETION_TOKENS, **self.parameters}
 
     def requests(self, bundle: Bundle) -> Sequence[LlmRequest]:
         """The one request about a gym."""

@@ -6,11 +6,13 @@ What must not live here: what is asked (the variants) and how results are stored
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
 
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.domain.hours import NOT_STATED, stated_hours
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
 from gym_enrichment.llm.caller import GatewayStats
@@ -19,9 +21,10 @@ from gym_enrichment.llm.requests import AskFailed, BudgetReached, Usage
 from gym_enrichment.pipeline.background import Emit, IdleWork, iterate_in_background
 from gym_enrichment.pipeline.enriching.opening import open_gateway
 from gym_enrichment.pipeline.enriching.variant import Enrich, Variant
-from gym_enrichment.pipeline.enriching.variants import variant_of
+from gym_enrichment.pipeline.enriching.variants import by_variant, variants_of
 from gym_enrichment.settings import Settings
 from gym_enrichment.storage.enrichments import hashes_of_good_rows
+from gym_enrichment.storage.experiments import experiment_in_force
 
 
 @dataclass(slots=True)
@@ -63,24 +66,36 @@ class Enricher:
     """Turns bundles into enriched batches.
 
     Args:
-        settings: the variant, limits and time-outs.
+        settings: the variant where no experiment decides, limits and time-outs.
         endpoint: who answers.
         on_progress: called about once a second, in the thread that takes the results.
+        only: ask about every gym with this variant, and about those too that are enriched with it.
     """
 
     settings: Settings
     endpoint: Endpoint
     on_progress: Callable[[Progress], None] = lambda _: None
+    only: VariantSpec | None = None
 
     @cached_property
-    def variant(self) -> Variant:
-        """The way of asking."""
-        return variant_of(self.settings, self.endpoint)
+    def experiment(self) -> Experiment:
+        """Which gym is asked about with which variant: as it is now, whatever it is changed to meanwhile."""
+        if self.only is not None:
+            return Experiment.of_one(self.only)
+        with self.settings.database.read() as connection:
+            return experiment_in_force(connection, self.settings.variant)
+
+    @cached_property
+    def variants(self) -> Mapping[str, Variant]:
+        """The ways of asking, by name."""
+        return variants_of(self.experiment, self.settings, self.endpoint)
 
     def enrich(
         self, batches: Iterable[tuple[str, list[Bundle]]], run_id: str, gyms: int = 0
     ) -> Iterator[EnrichedBatch]:
         """Each batch, as soon as its last gym is done; later batches are begun meanwhile.
+
+        A batch whose gyms have several variants comes once for each of them.
 
         Args:
             batches: batch id and bundles; read as calls become free, so any number may come.
@@ -91,7 +106,7 @@ class Enricher:
             RunStopped: nothing can be asked before somebody mends the configuration. What was answered before
                 is in the cache; batches that were not yielded are untouched.
         """
-        opened = (self._opened(batch_id, bundles, run_id) for batch_id, bundles in batches)
+        opened = (part for batch_id, bundles in batches for part in self._opened(batch_id, bundles, run_id))
         run = _Run(self, opened, run_id)
         run.progress.gyms = gyms
         # A server is called upon only when there is something to ask.
@@ -103,16 +118,19 @@ class Enricher:
                 run.progress.done += len(batch.kept)
                 yield batch.close()
 
-    def _opened(self, batch_id: str, bundles: Sequence[Bundle], run_id: str) -> "tuple[_OpenBatch, list[Bundle]]":
-        """A batch, and those of its bundles that its stored rows do not answer as they are."""
-        variant = self.variant
-        known: Mapping[str, str] = {}
-        if bundles and (ttl := self.settings.cache_ttl_seconds):
-            since = datetime.now(UTC) - timedelta(seconds=ttl)
-            known = hashes_of_good_rows(self.settings.database, batch_id, variant.name, variant.setup_hash, since)
-        to_ask = [bundle for bundle in bundles if known.get(bundle.place_id) != bundle.content_hash]
-        kept = [bundle.place_id for bundle in bundles if known.get(bundle.place_id) == bundle.content_hash]
-        return _OpenBatch(batch_id, run_id, variant.name, kept, len(to_ask)), to_ask
+    def _opened(
+        self, batch_id: str, bundles: Sequence[Bundle], run_id: str
+    ) -> "Iterator[tuple[_OpenBatch, list[Bundle]]]":
+        """For each variant of a batch, those of its bundles that stored rows do not answer as they are."""
+        for name, having in by_variant(self.experiment, bundles).items():
+            known: Mapping[str, str] = {}
+            if having and self.only is None and (ttl := self.settings.cache_ttl_seconds):
+                since = datetime.now(UTC) - timedelta(seconds=ttl)
+                setup_hash = self.variants[name].setup_hash
+                known = hashes_of_good_rows(self.settings.database, batch_id, name, setup_hash, since)
+            to_ask = [bundle for bundle in having if known.get(bundle.place_id) != bundle.content_hash]
+            kept = [bundle.place_id for bundle in having if known.get(bundle.place_id) == bundle.content_hash]
+            yield _OpenBatch(batch_id, run_id, name, self.experiment.name or None, kept, len(to_ask)), to_ask
 
 
 class _Run:
@@ -126,14 +144,19 @@ class _Run:
 
     async def work(self, emit: Emit[EnrichedBatch]) -> None:
         """Begin gyms as fast as the window allows until the batches are used up."""
-        settings, endpoint, variant = self._enricher.settings, self._enricher.endpoint, self._enricher.variant
-        opened = open_gateway(settings, endpoint, self._run_id, variant.gyms_per_call_allowed)
+        settings, endpoint, variants = self._enricher.settings, self._enricher.endpoint, self._enricher.variants
+        gyms_per_call = max(variant.gyms_per_call_allowed for variant in variants.values())
+        opened = open_gateway(settings, endpoint, self._run_id, gyms_per_call)
         gateway = opened.gateway
         self.progress.stats, self.progress.waiting = gateway.stats, opened.waiting
         window = _Window(opened.gyms_at_once)
         idle = IdleWork()
         try:
-            async with variant.asking(gateway, idle) as enrich, asyncio.TaskGroup() as gyms:
+            async with AsyncExitStack() as asking, asyncio.TaskGroup() as gyms:
+                enrich = {
+                    name: await asking.enter_async_context(variant.asking(gateway, idle))
+                    for name, variant in variants.items()
+                }
                 while (item := await asyncio.to_thread(next, self.batches, None)) is not None:
                     batch, to_ask = item
                     self.progress.done += len(batch.kept)
@@ -141,7 +164,7 @@ class _Run:
                         await emit(batch.close())
                     for bundle in to_ask:
                         await window.enter()
-                        gyms.create_task(self._gym(enrich, batch, bundle, window, emit))
+                        gyms.create_task(self._gym(enrich[batch.variant], batch, bundle, window, emit))
         except BaseExceptionGroup as group:
             # One error ended the run; its siblings are the tasks it took along.
             raise _first(group) from group
@@ -189,16 +212,25 @@ class _Window:
 
 
 class _OpenBatch:
-    """A batch of which some gyms are not done."""
+    """The gyms of one variant in a batch of which some are not done."""
 
-    def __init__(self, batch_id: str, run_id: str, variant: str, kept: Sequence[str], waiting_for: int) -> None:
+    def __init__(
+        self,
+        batch_id: str,
+        run_id: str,
+        variant: str,
+        experiment: str | None,
+        kept: Sequence[str],
+        waiting_for: int,
+    ) -> None:
+        self.variant = variant
         self.kept = kept
         self.waiting_for = waiting_for
         self.failures: list[GymFailure] = []
         self.unasked: list[str] = []
         self._batch_id = batch_id
         self._run_id = run_id
-        self._variant = variant
+        self._experiment = experiment
         self._enrichments: list[Enrichment] = []
         self._usage = Usage()
         self._cache_hits = 0
@@ -207,7 +239,7 @@ class _OpenBatch:
     async def enrich(self, enrich: Enrich, bundle: Bundle) -> None:
         """Add one gym's result, whichever it is; only RunStopped comes out."""
         if not bundle.reviews:
-            self._enrichments.append(skipped(bundle, self._variant))
+            self._enrichments.append(skipped(bundle, self.variant))
         else:
             try:
                 enrichment, usage = await enrich(bundle)
@@ -217,7 +249,7 @@ class _OpenBatch:
             except AskFailed as failure:
                 self._usage += failure.usage
                 self.failures.append(
-                    GymFailure(bundle.place_id, self._variant, failure.kind, failure.message, failure.usage.llm_calls)
+                    GymFailure(bundle.place_id, self.variant, failure.kind, failure.message, failure.usage.llm_calls)
                 )
             else:
                 self._usage += usage
@@ -230,7 +262,7 @@ class _OpenBatch:
         return EnrichedBatch(
             batch_id=self._batch_id,
             run_id=self._run_id,
-            variant=self._variant,
+            variant=self.variant,
             enrichments=self._enrichments,
             failures=self.failures,
             kept=self.kept,
@@ -241,6 +273,7 @@ class _OpenBatch:
             completion_tokens=self._usage.completion_tokens,
             cost_usd=self._usage.cost_usd,
             seconds=time.perf_counter() - self._started,
+            experiment=self._experiment,
         )
 
 

@@ -5,7 +5,7 @@ What must not live here: what the three are told (prompts/fanout.py) and what th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -34,6 +34,7 @@ class FanoutVariant:
     judge: Judge
     name: str = VariantChoice.FANOUT
     prompt_version: str = prompt.VERSION
+    parameters: Mapping[str, float] = field(default_factory=dict)
     gyms_per_call_allowed: int = 2
     gyms_per_call: int = 1
 
@@ -45,8 +46,8 @@ class FanoutVariant:
         return content_hash([self.endpoint.identity, self.endpoint.model, self._parameters, asked, self.judge.hash])
 
     @property
-    def _parameters(self) -> dict[str, int]:
-        return {"max_completion_tokens": prompt.MOST_COMPLETION_TOKENS}
+    def _parameters(self) -> dict[str, float]:
+        return {"max_completion_tokens": prompt.MOST_COMPLETION_TOKENS, **self.parameters}
 
     def requests(self, bundle: Bundle) -> Sequence[LlmRequest]:
         """The three requests about a gym."""

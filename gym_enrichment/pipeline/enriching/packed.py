@@ -3,9 +3,9 @@
 What must not live here: how gyms are gathered into calls, and what a bad answer leads to (llm/packing.py).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from gym_enrichment.domain.findings import Findings
@@ -41,6 +41,7 @@ class PackedVariant:
     slow_seconds: float
     name: str = VariantChoice.PACKED
     prompt_version: str = prompt.VERSION
+    parameters: Mapping[str, float] = field(default_factory=dict)
     gyms_per_call_allowed: int = 2 * MOST
     gyms_per_call: int = START
 
@@ -55,6 +56,7 @@ class PackedVariant:
                 self.endpoint.identity,
                 self.endpoint.model,
                 prompt.most_completion_tokens(1),
+                *([dict(self.parameters)] if self.parameters else []),
                 [prompt.INSTRUCTIONS, combined.HOURS_RULE, combined.PROPERTIES, combined.HOURS_PROPERTY],
                 self.judge.hash,
             ]
@@ -73,7 +75,7 @@ class PackedVariant:
             messages=prompt.render(subjects),
             schema_name=prompt.SCHEMA_NAME,
             schema=prompt.schema(subjects),
-            parameters={"max_completion_tokens": prompt.most_completion_tokens(len(subjects))},
+            parameters={"max_completion_tokens": prompt.most_completion_tokens(len(subjects)), **self.parameters},
             place_id=single.place_id if single else f"pack of {len(subjects)}",
             variant=self.name,
             hints=self.endpoint.hints(prompt.VERSION),

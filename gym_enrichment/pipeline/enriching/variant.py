@@ -10,6 +10,7 @@ from typing import Protocol
 from gym_enrichment.domain.findings import Findings
 from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.models import Bundle, Enrichment
+from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.llm.gateway import Gateway
 from gym_enrichment.llm.requests import Answer, LlmRequest, Usage
 from gym_enrichment.pipeline.background import IdleWork
@@ -35,6 +36,10 @@ class Variant(Protocol):
     @property
     def prompt_version(self) -> str:
         """Names the prompt in the rows that it brought."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Whom it asks, and for which model."""
 
     @property
     def judge(self) -> Judge:

@@ -1,7 +1,11 @@
-"""The variants that there are, by the name that settings give them."""
+"""The variants that there are, by their kind."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
+from gym_enrichment.domain.models import Bundle
 from gym_enrichment.llm.endpoint import Endpoint
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
 from gym_enrichment.pipeline.enriching.fanout import FanoutVariant
@@ -14,16 +18,35 @@ _SLOW_SHARE = 0.5
 """A call that takes more than half of the time-out has too many gyms: the next one might be lost to it."""
 
 
-def variant_of(settings: Settings, endpoint: Endpoint) -> Variant:
-    """The variant that GYM_VARIANT or `run --variant` names, asking `endpoint`."""
+def variants_of(experiment: Experiment, settings: Settings, endpoint: Endpoint) -> dict[str, Variant]:
+    """The variants of an experiment by name, asking `endpoint`."""
+    return {spec.name: variant_of(spec, settings, endpoint) for spec in experiment.variants}
+
+
+def variant_of(spec: VariantSpec, settings: Settings, endpoint: Endpoint) -> Variant:
+    """One way of asking `endpoint`, or another model there."""
     judge = Judge(settings.vocabulary, settings.publish_unverified)
-    match settings.variant:
+    if spec.model is not None:
+        endpoint = replace(endpoint, model=spec.model)
+    match VariantChoice(spec.kind):
         case VariantChoice.COMBINED:
-            return CombinedVariant(endpoint, judge)
+            return CombinedVariant(endpoint, judge, spec.name, parameters=spec.parameters)
         case VariantChoice.FANOUT:
-            return FanoutVariant(endpoint, judge)
+            return FanoutVariant(endpoint, judge, spec.name, parameters=spec.parameters)
         case VariantChoice.PACKED:
             # In an API batch every answer takes hours, however short it is.
             batched = settings.llm_mode is LlmMode.BATCH
             slow_seconds = math.inf if batched else _SLOW_SHARE * settings.timeout_seconds
-            return PackedVariant(endpoint, judge, settings.pack_tokens, slow_seconds)
+            return PackedVariant(
+                endpoint, judge, settings.pack_tokens, slow_seconds, spec.name, parameters=spec.parameters
+            )
+
+
+def by_variant(experiment: Experiment, bundles: Sequence[Bundle]) -> Mapping[str, list[Bundle]]:
+    """The bundles by the variant that they are asked about with, those of the shadow twice; never empty."""
+    found: dict[str, list[Bundle]] = {}
+    for bundle in bundles:
+        found.setdefault(experiment.variant_of(bundle.place_id), []).append(bundle)
+        if bundle.reviews and (shadow := experiment.shadow_of(bundle.place_id)):
+            found.setdefault(shadow, []).append(bundle)
+    return found or {experiment.variants[0].name: []}
