@@ -53,7 +53,9 @@ def moved_gyms_sensor(
         behind = after if version == str(latest.version) else None
         batches = batches_moved(connection, latest.experiment, behind, gym_pipeline.settings.batches_per_tick)
     if not batches:
-        return dg.SkipReason(f"version {latest.version} of {latest.experiment.name} moved no gym that was not requested")
+        return dg.SkipReason(
+            f"version {latest.version} of {latest.experiment.name} moved no gym that was not requested"
+        )
     tags = gym_pipeline.queue_tags()
     return dg.SensorResult(
         run_requests=[

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from gym_enrichment.domain.experiments import ExperimentError
 
 Action = Literal["wait", "advance", "finish", "pause", "roll_back"]
+LOOKED_AT_EVERY = timedelta(hours=1)
+"""How often a rollout is looked at (schedules.py): a step that is due waits for so long at most."""
 MIN_GYMS = 50
 """Fewer gyms with the new variant say nothing yet: at 50 one bad answer is 2 %."""
 
@@ -128,6 +130,10 @@ class Rollout:
     def moved(self, steps: int, now: datetime) -> "Rollout":
         """So many steps on, or back."""
         return replace(self, step=self.step + steps, step_began_at=now)
+
+    def advanced(self, now: datetime) -> "Rollout":
+        """A step on, as of when that was due: an hour's wait for the next look must not add up from step to step."""
+        return self.moved(1, max(self.ends_at, now - LOOKED_AT_EVERY))
 
     @classmethod
     def from_stored(cls, plan: Mapping[str, Any], step: int, step_began_at: datetime) -> "Rollout":

@@ -169,8 +169,12 @@ def move_rollout(database: Database) -> Decision | None:
     decision = look_at_rollout(database)
     if latest is None or latest.rollout is None or decision is None or decision.action == "wait":
         return decision
-    steps = {"advance": 1, "roll_back": -1}.get(decision.action, 0)
-    rollout = latest.rollout.moved(max(steps, -1 - latest.rollout.step), datetime.now(UTC))
+    rollout, now = latest.rollout, datetime.now(UTC)
+    if decision.action == "advance":
+        rollout = rollout.advanced(now)
+    else:
+        back = 1 if decision.action == "roll_back" and rollout.step >= 0 else 0
+        rollout = rollout.moved(-back, now)
     try:
         _changed(database, latest, decision.action, GUARDRAILS, decision.reason, rollout=rollout, decision=decision)
     except ChangedMeanwhile:

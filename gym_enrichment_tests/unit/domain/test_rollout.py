@@ -64,6 +64,13 @@ def test_too_few_gyms_decide_nothing_unless_there_are_no_more() -> None:
     assert decide(rollout, figures(gyms=10), figures(), 0, later).action == "advance"
 
 
+def test_a_step_begins_when_it_was_due_unless_nobody_looked_for_longer_than_an_hour() -> None:
+    rollout, due = Rollout(PLAN, 0, MONDAY), MONDAY + timedelta(days=2)
+    assert rollout.advanced(due + timedelta(minutes=59)).step_began_at == due
+    late = due + timedelta(days=3)
+    assert rollout.advanced(late) == Rollout(PLAN, 1, late - timedelta(hours=1))
+
+
 def test_what_was_stored_is_what_is_read() -> None:
     rollout = Rollout(PLAN, 2, MONDAY)
     assert Rollout.from_stored(PLAN.as_dict(), 2, MONDAY) == rollout

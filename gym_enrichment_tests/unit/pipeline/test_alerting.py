@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.pipeline.alerting import FailedRuns, rollout_message, runs_message, slack_escaped
 from gym_enrichment.settings import SettingsError, load_settings
 from gym_enrichment.storage.alerts import FailureCounts
@@ -42,7 +42,13 @@ def test_however_much_failed_the_message_stays_short_and_ends_with_what_to_do() 
 
 def test_a_stopped_rollout_is_told_with_the_guardrail_its_figures_and_the_shares() -> None:
     version = ExperimentVersion(
-        7, "paused", Experiment.of_one("packed"), "roll_back", "guardrails", "failure_rate is 0.5 & more", NOW
+        7,
+        "paused",
+        Experiment.of_one(VariantSpec.of_kind("packed")),
+        "roll_back",
+        "guardrails",
+        "failure_rate is 0.5 & more",
+        NOW,
     )
     told = rollout_message(version)
     assert "went back a step and is paused (version 7: packed 100%)" in told
