@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.domain.experiments import Experiment, VariantSpec
 from gym_enrichment.pipeline import alerting
 from gym_enrichment.pipeline.alerting import MOST_PER_TURN, FailedRuns, Sent, raise_alerts, send_alerts
 from gym_enrichment.storage.engine import Database
@@ -102,7 +102,7 @@ def test_after_a_day_nothing_is_sent_any_more(sqlite_database: Database, webhook
 def test_each_version_that_guardrails_made_is_told_once_and_what_people_do_is_not(
     database: Database, webhook: Webhook
 ) -> None:
-    experiment = Experiment.of_one("combined")
+    experiment = Experiment.of_one(VariantSpec.of_kind("combined"))
 
     def add(version: int, action: str, by: str, at: datetime = NOW) -> None:
         add_version(database, ExperimentVersion(version, "paused", experiment, action, by, "cost_per_gym is 3", at))
