@@ -10,12 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
 from gym_enrichment_tests.llm_server import good_content, packed_content
+from gym_enrichment_tests.loopback import LoopbackServer
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,11 @@ class Plan:
     fail: set[str] = field(default_factory=set)
 
 
-class BatchServer:
+class BatchServer(LoopbackServer):
     """Use as a context; `base_url` is what OPENAI_BASE_URL wants. Answers single completions as well, all well."""
 
     def __init__(self, plan: Plan | None = None) -> None:
+        super().__init__()
         self.plan = plan or Plan()
         self.base_url = ""
         self.batches: dict[str, ApiBatch] = {}
@@ -102,26 +103,11 @@ class BatchServer:
         self.bodies: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.held = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        port = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+    def started(self, port: int) -> None:
         self.base_url = f"http://127.0.0.1:{port}/v1"
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _start(self) -> int:
+    def app(self) -> web.Application:
         app = web.Application(client_max_size=256 * 1024 * 1024)
         app.router.add_post("/v1/files", self._upload)
         app.router.add_get("/v1/files/{id}/content", self._content)
@@ -129,10 +115,7 @@ class BatchServer:
         app.router.add_get("/v1/batches", self._list)
         app.router.add_get("/v1/batches/{id}", self._look)
         app.router.add_post("/v1/chat/completions", self._complete)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return int(self._runner.addresses[0][1])
+        return app
 
     async def _step(self, name: str, request: web.Request) -> None:
         self.calls[name] += 1

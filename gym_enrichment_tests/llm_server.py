@@ -6,14 +6,14 @@ every request, and remembers how many were in flight at once.
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from gym_enrichment_tests.loopback import LoopbackServer
 
 
 @dataclass(frozen=True)
@@ -96,46 +96,29 @@ def good(ask: Ask) -> Reply:
     return Reply(good_content())
 
 
-class LlmServer:
+class LlmServer(LoopbackServer):
     """Use as a context; `base_url` is what OPENAI_BASE_URL wants."""
 
     def __init__(self, script: Callable[[Ask], Reply] = good) -> None:
+        super().__init__()
         self.script = script
         self.asks: list[Ask] = []
         self.most_in_flight = 0
         self.base_url = ""
         self._in_flight = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
 
     def names(self) -> list[str]:
         """The gyms asked about, in the order of the requests."""
         return [ask.name for ask in self.asks]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        port = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+    def started(self, port: int) -> None:
         self.base_url = f"http://127.0.0.1:{port}/v1"
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _start(self) -> int:
+    def app(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._models)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return int(self._runner.addresses[0][1])
+        return app
 
     async def _models(self, _request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "test-model", "object": "model"}]})
