@@ -91,9 +91,10 @@ def run_batches(
         threading.Thread(target=import_module, args=("gym_enrichment.llm.openai_transport",), daemon=True).start()
     with open_instance(settings) as instance:
         add_missing_keys(instance, database)
+        queue = pipeline.queue_tags()
         keys = instance.get_dynamic_partitions(gym_batches.name or "")
         for first, last in _ranges(keys, batches, settings.partitions_per_run):
-            tags = {_RANGE_START: first, _RANGE_END: last, RUN_TAG: run_id} | pipeline.queue_tags()
+            tags = {_RANGE_START: first, _RANGE_END: last, RUN_TAG: run_id} | queue
             result = _execute(definitions, "enrich_batches", instance, tags)
             errors += _errors_beyond_failed_gyms(result)
             seconds += _step_seconds(instance, result.run_id, "gym_enrichments")

@@ -6,7 +6,7 @@ from gym_enrichment.jobs import enrich_batches
 from gym_enrichment.partitions import KEYS_PER_CALL, add_missing_keys, gym_batches, missing_keys
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import assign_batches, batches_moved, unstarted_batches
-from gym_enrichment.storage.experiments import latest_version
+from gym_enrichment.storage.experiments import version_in_force
 
 
 @dg.sensor(job=enrich_batches, minimum_interval_seconds=30)
@@ -26,11 +26,9 @@ def new_gyms_sensor(
         batches = unstarted_batches(connection, after=context.cursor, most=settings.batches_per_tick)
     if not batches and not new_keys:
         return dg.SkipReason("no new gyms")
+    tags = gym_pipeline.queue_tags()
     return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(run_key=f"new:{batch}", partition_key=batch, tags=gym_pipeline.queue_tags())
-            for batch in batches
-        ],
+        run_requests=[dg.RunRequest(run_key=f"new:{batch}", partition_key=batch, tags=tags) for batch in batches],
         dynamic_partitions_requests=[gym_batches.build_add_request(new_keys)] if new_keys else [],
         cursor=batches[-1] if batches else context.cursor,
     )
@@ -46,21 +44,18 @@ def moved_gyms_sensor(
     """
     add_missing_keys(context.instance, gym_pipeline.database)
     with gym_pipeline.database.read() as connection:
-        latest = latest_version(connection)
-        if latest is None or latest.state == "ended":
+        found = version_in_force(connection)
+        if found is None:
             return dg.SkipReason("no experiment is in force")
         version, _, after = (context.cursor or "").partition(":")
-        behind = after if version == str(latest.version) else None
-        batches = batches_moved(connection, latest.experiment, behind, gym_pipeline.settings.batches_per_tick)
+        behind = after if version == str(found.version) else None
+        batches = batches_moved(connection, found.experiment, behind, gym_pipeline.settings.batches_per_tick)
     if not batches:
-        return dg.SkipReason(
-            f"version {latest.version} of {latest.experiment.name} moved no gym that was not requested"
-        )
+        return dg.SkipReason(f"version {found.version} of {found.experiment.name} moved no gym that was not requested")
     tags = gym_pipeline.queue_tags()
     return dg.SensorResult(
         run_requests=[
-            dg.RunRequest(run_key=f"moved:{latest.version}:{batch}", partition_key=batch, tags=tags)
-            for batch in batches
+            dg.RunRequest(run_key=f"moved:{found.version}:{batch}", partition_key=batch, tags=tags) for batch in batches
         ],
-        cursor=f"{latest.version}:{batches[-1]}",
+        cursor=f"{found.version}:{batches[-1]}",
     )

@@ -122,29 +122,32 @@ def show_evaluations(evaluations: "Sequence[Evaluation]", as_json: bool) -> None
             [
                 [
                     name,
-                    _rounded(figure.value),
-                    _interval(figure),
+                    rounded(figure.value),
+                    interval(figure),
                     figure.of if isinstance(figure, Share) else f"{figure.units} gyms",
-                    _change(evaluation.changes.get(name)),
+                    changed(evaluation.changes.get(name)),
                 ]
                 for name, figure in evaluation.figures.items()
             ],
         )
 
 
-def _interval(figure: "Figure | Difference") -> str:
+def interval(figure: "Figure | Difference") -> str:
+    """The 95 % interval of a figure, or that there is too little data for one."""
     if figure.low is None or figure.high is None:
         return "not enough data"
-    return f"{_rounded(figure.low)} to {_rounded(figure.high)}" + (" (few)" if figure.small else "")
+    return f"{rounded(figure.low)} to {rounded(figure.high)}" + (" (few)" if figure.small else "")
 
 
-def _change(change: "Difference | None") -> str:
+def changed(change: "Difference | None") -> str:
+    """A difference with its verdict; nothing where there is none."""
     if change is None or change.change is None:
         return ""
     return f"{change.change:+.3g}: {change.verdict}"
 
 
-def _rounded(value: float | None) -> str:
+def rounded(value: float | None) -> str:
+    """Three digits of small numbers, all whole ones of others."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -47,7 +47,7 @@ def _table(history: list[ExperimentVersion]) -> dg.TableMetadataValue:
                 "when": version.changed_at.isoformat(timespec="minutes"),
                 "action": version.action,
                 "state": version.state,
-                "shares": ", ".join(f"{name} {share:.0%}" for name, share in version.experiment.shares.items()),
+                "shares": version.experiment.shown_shares,
                 "by": version.changed_by,
                 "why": version.reason,
             }

@@ -42,7 +42,7 @@ def begin(name: str, variants: Sequence[str], shares: Sequence[str], shadow: str
     names = [spec.name for spec in specs]
     begun = Experiment.begun(name, specs, parse_shares(shares, names), _shadow(shadow, names))
     begin_experiment(load_settings().database, begun, by, reason)
-    say(f"{name} is in force ({_shares(begun)}): moved_gyms_sensor or `gym-enrichment run` asks what it needs")
+    say(f"{name} is in force ({begun.shown_shares}): moved_gyms_sensor or `gym-enrichment run` asks what it needs")
 
 
 @experiment.command("set")
@@ -52,14 +52,14 @@ def begin(name: str, variants: Sequence[str], shares: Sequence[str], shadow: str
 def set_(shares: Sequence[str], shadow: str | None, by: str, reason: str) -> None:
     """Give the experiment in force other shares: as few gyms as possible move."""
     from gym_enrichment.console import say
-    from gym_enrichment.pipeline.experimenting import change_experiment, version_in_force
+    from gym_enrichment.pipeline.experimenting import change_experiment, required_version
 
     database = load_settings().database
-    names = [spec.name for spec in version_in_force(database).experiment.variants]
+    names = [spec.name for spec in required_version(database).experiment.variants]
     changed = change_experiment(
         database, by, reason, parse_shares(shares, names) if shares else None, _shadow(shadow, names)
     )
-    say(f"{changed.experiment.name}: {_shares(changed.experiment)}")
+    say(f"{changed.experiment.name}: {changed.experiment.shown_shares}")
 
 
 @experiment.command()
@@ -78,6 +78,7 @@ def end(by: str, reason: str) -> None:
 @json_option
 def show(as_json: bool) -> None:
     """The experiment in force: what each variant did, how they differ, and where the shadow agrees."""
+    from gym_enrichment import showing
     from gym_enrichment.console import print_json, print_table
     from gym_enrichment.pipeline.experimenting import compare_variants
 
@@ -102,7 +103,7 @@ def show(as_json: bool) -> None:
             f"{comparison.spec.name}: less is better",
             ["", "value", "95 % interval", f"against {compared[0].spec.name}"],
             [
-                [name, _rounded(figure.value), _interval(figure), _difference(comparison, name)]
+                [name, showing.rounded(figure.value), showing.interval(figure), _difference(comparison, name)]
                 for name, figure in comparison.figures.items()
             ],
         )
@@ -110,7 +111,10 @@ def show(as_json: bool) -> None:
         print_table(
             f"{found.shadow.variant} in the shadow of {found.shadow.share:.1%} agrees with what is published",
             ["field", "share", "95 % interval", "of"],
-            [[name, _rounded(share.value), _interval(share), share.of] for name, share in agreeing.items()],
+            [
+                [name, showing.rounded(share.value), showing.interval(share), share.of]
+                for name, share in agreeing.items()
+            ],
         )
 
 
@@ -147,22 +151,8 @@ def _shadow(text: str | None, names: Sequence[str]) -> Shadow | None:
     return Shadow(name, shares[name])
 
 
-def _shares(found: Experiment) -> str:
-    return ", ".join(f"{name} {share:.1%}" for name, share in found.shares.items())
-
-
 def _difference(comparison: "Comparison", name: str) -> str:
+    from gym_enrichment import showing
+
     change = comparison.differences.get(name)
-    if change is None:
-        return ""
-    if change.change is None:
-        return change.verdict
-    return f"{change.change:+.3g}: {change.verdict}"
-
-
-def _interval(figure: Any) -> str:
-    return "not enough data" if figure.low is None else f"{_rounded(figure.low)} to {_rounded(figure.high)}"
-
-
-def _rounded(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.3g}"
+    return showing.changed(change) or (change.verdict if change else "")

@@ -1,10 +1,10 @@
 """`gym-enrichment report`: the report page as a file."""
 
-import sys
 from pathlib import Path
 
 import click
 
+from gym_enrichment.commands.exits import refuse
 from gym_enrichment.pipeline.gallery import DEFAULT_GYMS
 from gym_enrichment.settings import load_settings
 
@@ -35,7 +35,6 @@ def report(output: Path, gyms: int) -> None:
     try:
         size = write_report(found, output)
     except OSError as error:
-        say(f"error: cannot write {output}: {error.strerror or error}")
-        sys.exit(2)
+        refuse(f"cannot write {output}: {error.strerror or error}")
     left_out = f", {found.gallery.left_out} left out" if found.gallery.left_out else ""
     say(f"{output}: {size / 1e6:.2f} MB, {len(found.gallery.gyms)} gyms in the gallery{left_out}")

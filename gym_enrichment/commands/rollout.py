@@ -78,11 +78,11 @@ def resume(by: str, reason: str) -> None:
 def show(as_json: bool) -> None:
     """Where the rollout in force stands, what its guardrails say now, and its history."""
     from gym_enrichment.console import print_json, print_table, say
-    from gym_enrichment.pipeline.experimenting import look_at_rollout, version_in_force
+    from gym_enrichment.pipeline.experimenting import look_at_rollout, required_version
     from gym_enrichment.storage.experiments import experiment_history
 
     database = load_settings().database
-    latest = version_in_force(database)
+    latest = required_version(database)
     decision = look_at_rollout(database)
     with database.read() as connection:
         history = experiment_history(connection, latest.experiment.name)
@@ -105,7 +105,7 @@ def show(as_json: bool) -> None:
         print_table("Guardrails", ["", "new", "old", "bound", ""], looked_at)
         say(f"next: {decision.action}, since {decision.reason}")
     changes = [
-        [version.changed_at, version.action, _shares(version), version.changed_by, version.reason]
+        [version.changed_at, version.action, version.experiment.shown_shares, version.changed_by, version.reason]
         for version in history
     ]
     print_table("History", ["when", "what", "shares", "who", "why"], changes)
@@ -120,10 +120,6 @@ def _parse_steps(text: str) -> Sequence[Step]:
         except ValueError:
             raise click.BadParameter(f"{part!r}: write PERCENT:DAYS") from None
     return tuple(steps)
-
-
-def _shares(version: "ExperimentVersion") -> str:
-    return ", ".join(f"{name} {share:.0%}" for name, share in version.experiment.shares.items())
 
 
 def _as_dict(

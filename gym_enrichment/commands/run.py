@@ -77,14 +77,14 @@ def _settings_with(variant: str | None) -> Settings:
         return load_settings()
     if variant not in list(VariantChoice):
         raise click.BadParameter(f"{variant!r} is none of {', '.join(VariantChoice)}", param_hint="--variant")
-    from gym_enrichment.storage.experiments import latest_version
+    from gym_enrichment.storage.experiments import version_in_force
 
     settings = load_settings(GYM_VARIANT=variant)
     with settings.database.read() as connection:
-        latest = latest_version(connection)
-    if latest is not None and latest.state != "ended":
+        version = version_in_force(connection)
+    if version is not None:
         refuse(
-            f"experiment {latest.experiment.name} decides about variants: change it (`experiment set`, `rollout set`),"
+            f"experiment {version.experiment.name} decides about variants: change it (`experiment set`, `rollout set`),"
             " end it, or try a variant with --test"
         )
     return settings

@@ -16,7 +16,7 @@ from gym_enrichment.domain.evaluation import (
     percentiles,
     share_of,
 )
-from gym_enrichment.domain.rollout import VariantFigures
+from gym_enrichment.domain.rollout import GuardrailFigures
 
 Figure = Share | Percentiles
 
@@ -57,10 +57,10 @@ class VariantCounts:
         return self.enriched + self.failed
 
 
-def guardrail_figures(counts: VariantCounts) -> VariantFigures:
+def guardrail_figures(counts: VariantCounts) -> GuardrailFigures:
     """The figures that guardrails look at (rollout.GUARDRAILS)."""
     unsupported, named = (sum(part[which] for part in counts.claims) for which in (0, 1))
-    return VariantFigures(
+    return GuardrailFigures(
         counts.gyms,
         {
             "failure_rate": counts.failed / counts.gyms if counts.gyms else None,

@@ -102,6 +102,11 @@ class Experiment:
         return {variant.name: round(self._points(variant.name) / POINTS, 8) for variant in self.variants}
 
     @property
+    def shown_shares(self) -> str:
+        """The shares for people: "old 75%, new 25%"."""
+        return ", ".join(f"{name} {100 * share:.3g}%" for name, share in self.shares.items())
+
+    @property
     def unpublished(self) -> list[str]:
         """Variants whose rows nobody may see: that of the shadow, unless some gyms have it anyway."""
         return [self.shadow.variant] if self.shadow and not self._points(self.shadow.variant) else []
@@ -137,7 +142,7 @@ class Experiment:
         """The variant that a gym is asked about with as well, if any."""
         if self.shadow is None or self.shadow.variant == self.variant_of(place_id):
             return None
-        return self.shadow.variant if point_of(self.name + _SHADOW, place_id) < self.shadow_points else None
+        return self.shadow.variant if point_of(self.shadow_name, place_id) < self.shadow_points else None
 
     @property
     def shadow_points(self) -> int:

@@ -144,7 +144,7 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class VariantFigures:
+class GuardrailFigures:
     """What a variant did: to how many gyms, and the figures by the names of guardrails; None where nothing is known."""
 
     gyms: int
@@ -182,7 +182,7 @@ class Decision:
     findings: Sequence[Finding]
 
 
-def decide(rollout: Rollout, new: VariantFigures, old: VariantFigures, waiting: int, now: datetime) -> Decision:
+def decide(rollout: Rollout, new: GuardrailFigures, old: GuardrailFigures, waiting: int, now: datetime) -> Decision:
     """What a running rollout does now.
 
     Args:
@@ -210,7 +210,7 @@ def decide(rollout: Rollout, new: VariantFigures, old: VariantFigures, waiting: 
     return Decision("advance", f"the guardrails hold over {new.gyms} gyms", findings)
 
 
-def _look_at(guardrail: Guardrail, new: VariantFigures, old: VariantFigures, enough: bool) -> Finding:
+def _look_at(guardrail: Guardrail, new: GuardrailFigures, old: GuardrailFigures, enough: bool) -> Finding:
     value, before = new.values.get(guardrail.name), old.values.get(guardrail.name)
     bound = guardrail.bound(before)
     broken = enough and value is not None and bound is not None and value > bound

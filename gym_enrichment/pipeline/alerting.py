@@ -119,9 +119,9 @@ def runs_message(failed: FailedRuns, counts: FailureCounts, now: datetime) -> st
 def rollout_message(version: ExperimentVersion) -> str:
     """What is told of a rollout that its guardrails stopped."""
     did = "went back a step and is paused" if version.action == "roll_back" else "is paused"
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in version.experiment.shares.items())
     lines = [
-        f"gym_enrichment: the rollout {version.experiment.name} {did} (version {version.version}: {shares})",
+        f"gym_enrichment: the rollout {version.experiment.name} {did} (version {version.version}:"
+        f" {version.experiment.shown_shares})",
         f"Guardrails: {_cut(version.reason, _MOST_OF_A_REASON)}",
         "To do: `gym-enrichment rollout show` compares the variants; once mended, `gym-enrichment rollout resume`.",
     ]

@@ -27,6 +27,7 @@ from gym_enrichment.storage.experiments import (
     add_version,
     experiment_history,
     latest_version,
+    version_in_force,
 )
 from gym_enrichment.storage.variant_counts import shadow_pairs, variant_counts
 
@@ -48,15 +49,15 @@ class Comparison:
     differences: Mapping[str, Difference]
 
 
-def version_in_force(database: Database) -> ExperimentVersion:
+def required_version(database: Database) -> ExperimentVersion:
     """The version in force.
 
     Raises:
         ExperimentError: there is none.
     """
     with database.read() as connection:
-        latest = latest_version(connection)
-    if latest is None or latest.state == "ended":
+        latest = version_in_force(connection)
+    if latest is None:
         raise ExperimentError("no experiment is in force: GYM_VARIANT decides; begin one with `experiment begin`")
     return latest
 
@@ -80,7 +81,7 @@ def begin_experiment(
         raise ExperimentError(f"experiment {latest.experiment.name} is in force: end it first (`experiment end`)")
     version = latest.version + 1 if latest else 1
     begun = ExperimentVersion(version, "running", experiment, "begin", by, reason, datetime.now(UTC), rollout)
-    return _put_into_force(database, begun)
+    return _put_into_force(database, begun, publishing=True)
 
 
 def change_experiment(
@@ -95,7 +96,7 @@ def change_experiment(
     Raises:
         ExperimentError: there is none, it follows a plan, or the shares cannot be.
     """
-    latest = version_in_force(database)
+    latest = required_version(database)
     if latest.rollout is not None:
         raise ExperimentError("the shares of a rollout follow its plan: change them with `rollout set --share`")
     experiment = latest.experiment.with_shares(shares) if shares is not None else latest.experiment
@@ -110,7 +111,7 @@ def end_experiment(database: Database, by: str, reason: str) -> ExperimentVersio
     Raises:
         ExperimentError: there is none.
     """
-    return _changed(database, version_in_force(database), "end", by, reason, state="ended")
+    return _changed(database, required_version(database), "end", by, reason, state="ended")
 
 
 def begin_rollout(
@@ -150,26 +151,19 @@ def resume_rollout(database: Database, by: str, reason: str) -> ExperimentVersio
 
 def look_at_rollout(database: Database) -> Decision | None:
     """What the rollout in force would do now; None if there is none that runs."""
-    now = datetime.now(UTC)
-    with database.read() as connection:
-        latest = latest_version(connection)
-        if latest is None or latest.rollout is None or latest.state != "running":
-            return None
-        rollout, plan = latest.rollout, latest.rollout.plan
-        new = variant_counts(connection, plan.new, rollout.step_began_at)
-        old = variant_counts(connection, plan.old, rollout.step_began_at - _BASELINE)
-        waiting = gyms_waiting_for(connection, latest.experiment, plan.new)
-    return decide(rollout, guardrail_figures(new), guardrail_figures(old), waiting, now)
+    looked = _look(database)
+    return looked[-1] if looked else None
 
 
 def move_rollout(database: Database) -> Decision | None:
     """Do what `look_at_rollout` says. Safe at any time and twice at once: only one of two changes anything."""
-    with database.read() as connection:
-        latest = latest_version(connection)
-    decision = look_at_rollout(database)
-    if latest is None or latest.rollout is None or decision is None or decision.action == "wait":
+    looked = _look(database)
+    if looked is None:
+        return None
+    latest, rollout, decision = looked
+    if decision.action == "wait":
         return decision
-    rollout, now = latest.rollout, datetime.now(UTC)
+    now = datetime.now(UTC)
     if decision.action == "advance":
         rollout = rollout.advanced(now)
     else:
@@ -188,7 +182,7 @@ def compare_variants(database: Database) -> tuple[ExperimentVersion, list[Compar
     Raises:
         ExperimentError: none is in force.
     """
-    latest = version_in_force(database)
+    latest = required_version(database)
     with database.read() as connection:
         history = experiment_history(connection, latest.experiment.name)
         began = max(version.changed_at for version in history if version.action == "begin")
@@ -214,8 +208,22 @@ def compare_variants(database: Database) -> tuple[ExperimentVersion, list[Compar
     return latest, compared, agreeing
 
 
+def _look(database: Database) -> tuple[ExperimentVersion, Rollout, Decision] | None:
+    """The rollout that runs and what it would do now, as of one state of the database."""
+    now = datetime.now(UTC)
+    with database.read() as connection:
+        latest = version_in_force(connection)
+        if latest is None or latest.rollout is None or latest.state != "running":
+            return None
+        rollout, plan = latest.rollout, latest.rollout.plan
+        new = variant_counts(connection, plan.new, rollout.step_began_at)
+        old = variant_counts(connection, plan.old, rollout.step_began_at - _BASELINE)
+        waiting = gyms_waiting_for(connection, latest.experiment, plan.new)
+    return latest, rollout, decide(rollout, guardrail_figures(new), guardrail_figures(old), waiting, now)
+
+
 def _rollout(database: Database) -> tuple[ExperimentVersion, Rollout]:
-    latest = version_in_force(database)
+    latest = required_version(database)
     if latest.rollout is None:
         raise ExperimentError(f"experiment {latest.experiment.name} follows no plan: `rollout set` begins a rollout")
     return latest, latest.rollout
@@ -248,13 +256,13 @@ def _changed(
         changed_at=datetime.now(UTC),
         guardrails=[finding.as_dict() for finding in decision.findings] if decision else (),
     )
-    return _put_into_force(database, changed)
+    return _put_into_force(database, changed, publishing=experiment != latest.experiment and changed.state != "ended")
 
 
-def _put_into_force(database: Database, version: ExperimentVersion) -> ExperimentVersion:
-    """Gyms that moved to a variant that they were enriched with before are seen with it at once."""
+def _put_into_force(database: Database, version: ExperimentVersion, *, publishing: bool) -> ExperimentVersion:
+    """With `publishing`, gyms that moved to a variant that they were enriched with before are seen with it at once."""
     add_version(database, version)
-    if version.state != "ended":
+    if publishing:
         with database.write() as connection:
             publish(connection, version.experiment)
     return version

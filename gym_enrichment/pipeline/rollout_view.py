@@ -11,7 +11,7 @@ from typing import Literal
 from gym_enrichment.domain.rollout import Finding
 from gym_enrichment.pipeline.experimenting import look_at_rollout
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.experiments import ExperimentVersion, experiment_history, latest_version
+from gym_enrichment.storage.experiments import ExperimentVersion, experiment_history, version_in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class RolloutView:
 def rollout_view(database: Database) -> RolloutView | None:
     """The rollout in force with its guardrails as they are now (of a stopped one: as they stopped it); None without."""
     with database.read() as connection:
-        latest = latest_version(connection)
-        if latest is None or latest.rollout is None or latest.state == "ended":
+        latest = version_in_force(connection)
+        if latest is None or latest.rollout is None:
             return None
         history = experiment_history(connection, latest.experiment.name)
     rollout, plan = latest.rollout, latest.rollout.plan

@@ -77,18 +77,18 @@ def figures_by_variant(
             **{column: row[column] for column in SUMS},
             "gyms_paid": paid,
             "cache_hits": ran["cache_hits"],
-            "cost_usd_per_gym": over(row["cost_usd"], paid),
-            "tokens_per_gym": over(tokens, paid),
-            "calls_per_gym": over(row["attempts"], paid),
-            "saved_usd": ran["cache_hits"] * (over(row["cost_usd"], paid) or 0.0),
-            "saved_tokens": round(ran["cache_hits"] * (over(tokens, paid) or 0.0)),
-            "invalid_share": over(invalid_answers.get(name, 0), row["attempts"]),
-            "unverified_share": over(unsupported, named),
+            "cost_usd_per_gym": _over(row["cost_usd"], paid),
+            "tokens_per_gym": _over(tokens, paid),
+            "calls_per_gym": _over(row["attempts"], paid),
+            "saved_usd": ran["cache_hits"] * (_over(row["cost_usd"], paid) or 0.0),
+            "saved_tokens": round(ran["cache_hits"] * (_over(tokens, paid) or 0.0)),
+            "invalid_share": _over(invalid_answers.get(name, 0), row["attempts"]),
+            "unverified_share": _over(unsupported, named),
         }
     return figures
 
 
-def over(part: float, whole: float) -> float | None:
+def _over(part: float, whole: float) -> float | None:
     """A quotient; None of nothing."""
     return part / whole if whole else None
 

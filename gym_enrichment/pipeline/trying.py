@@ -13,7 +13,7 @@ from gym_enrichment.pipeline.enriching.enricher import Enricher
 from gym_enrichment.settings import Settings, VariantChoice
 from gym_enrichment.storage.batches import all_batches, assign_batches
 from gym_enrichment.storage.enrichments import write_enriched_batch
-from gym_enrichment.storage.experiments import latest_version
+from gym_enrichment.storage.experiments import version_in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def try_variant(settings: Settings, variant: str, gyms: int, *, publish: bool = 
 
 def _spec(settings: Settings, variant: str) -> VariantSpec:
     with settings.database.read() as connection:
-        latest = latest_version(connection)
-    named = {spec.name: spec for spec in latest.experiment.variants} if latest and latest.state != "ended" else {}
+        version = version_in_force(connection)
+    named = {spec.name: spec for spec in version.experiment.variants} if version else {}
     kinds = {kind.value: VariantSpec.of_kind(kind.value) for kind in VariantChoice}
     known = kinds | named
     if variant not in known:

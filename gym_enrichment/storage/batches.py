@@ -88,13 +88,7 @@ def batch_sizes(connection: Connection, batch_ids: Collection[str]) -> dict[str,
 def unstarted_batches(connection: Connection, after: str | None, most: int) -> list[str]:
     """The oldest batches that have no bundle yet, at most `most`, beginning behind batch `after`."""
     started = select(bundles.c.place_id).where(bundles.c.batch_id == batches.c.batch_id)
-    behind = select(func.coalesce(func.max(batches.c.number), 0)).where(batches.c.batch_id == (after or ""))
-    query = (
-        select(batches.c.batch_id)
-        .where(~started.exists(), batches.c.number > behind.scalar_subquery())
-        .order_by(batches.c.number)
-        .limit(most)
-    )
+    query = select(batches.c.batch_id).where(~started.exists(), _behind(after)).order_by(batches.c.number).limit(most)
     return list(connection.execute(query).scalars())
 
 
@@ -153,13 +147,12 @@ def batches_to_enrich(
 def batches_moved(connection: Connection, experiment: Experiment, after: str | None, most: int) -> list[str]:
     """The oldest batches with a gym that is enriched, but not with its variant by now, beginning behind `after`."""
     variant = assigned_variant(experiment)
-    behind = select(func.coalesce(func.max(batches.c.number), 0)).where(batches.c.batch_id == (after or ""))
     query = (
         select(batches.c.batch_id)
         .join(batch_members, batch_members.c.batch_id == batches.c.batch_id)
         .join(gyms, gyms.c.place_id == batch_members.c.place_id)
         .where(
-            batches.c.number > behind.scalar_subquery(),
+            _behind(after),
             select(enrichments.c.place_id).where(enrichments.c.place_id == gyms.c.place_id).exists(),
             _waits_for(variant),
         )
@@ -174,6 +167,12 @@ def gyms_waiting_for(connection: Connection, experiment: Experiment, variant: st
     """How many gyms have `variant` by now and were not asked about with it: neither enriched nor failed."""
     waiting = select(func.count()).select_from(gyms).where(assigned_variant(experiment) == variant, _waits_for(variant))
     return int(connection.execute(waiting).scalar_one())
+
+
+def _behind(after: str | None) -> ColumnElement[bool]:
+    """Whether a batch comes after the one of that id; all do where there is none."""
+    number = select(func.coalesce(func.max(batches.c.number), 0)).where(batches.c.batch_id == (after or ""))
+    return batches.c.number > number.scalar_subquery()
 
 
 def _waits_for(variant: ColumnElement[str] | str) -> ColumnElement[bool]:

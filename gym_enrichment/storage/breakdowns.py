@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from gym_enrichment.domain.hours import NOT_STATED
 from gym_enrichment.storage.tables import enrichments, failures, ledger
@@ -57,7 +57,10 @@ def latencies(connection: Connection) -> list[Row]:
     ).all()
     return [
         {"variant": variant, "answers": count}
-        | {name: _at_rank(connection, variant, count, quantile) for name, quantile in QUANTILES.items()}
+        | {
+            name: round(latency_at_rank(connection, and_(answered, ledger.c.variant == variant), count, quantile), 4)
+            for name, quantile in QUANTILES.items()
+        }
         for variant, count in counts
     ]
 
@@ -104,16 +107,16 @@ def _dimension(connection: Connection, name: str) -> ColumnElement[Any]:
     return day_of(connection, ledger.c.started_at) if name == "day" else ledger.c[name]
 
 
-def _at_rank(connection: Connection, variant: str, count: int, quantile: float) -> float:
-    """The smallest latency that at least the share `quantile` of all does not exceed."""
+def latency_at_rank(connection: Connection, among: ColumnElement[bool], count: int, quantile: float) -> float:
+    """The smallest latency, in seconds, that the share `quantile` of these `count` attempts does not exceed."""
     query = (
         select(ledger.c.latency_seconds)
-        .where(ledger.c.variant == variant, ledger.c.outcome == "ok")
+        .where(among)
         .order_by(ledger.c.latency_seconds)
         .offset(ceil(quantile * count) - 1)
         .limit(1)
     )
-    return round(float(connection.execute(query).scalar_one()), 4)
+    return float(connection.execute(query).scalar_one())
 
 
 def _found(row: Any) -> Counter[str]:

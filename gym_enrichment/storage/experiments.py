@@ -40,17 +40,21 @@ class ExperimentVersion:
 
 
 def latest_version(connection: Connection) -> ExperimentVersion | None:
-    """The newest version of all; its experiment is in force unless its state is `ended`."""
+    """The newest version of all, also of an experiment that is ended."""
     row = connection.execute(select(experiments).order_by(experiments.c.version.desc()).limit(1)).first()
     return _version(row) if row else None
 
 
+def version_in_force(connection: Connection) -> ExperimentVersion | None:
+    """The version whose experiment decides about variants; None where GYM_VARIANT does."""
+    latest = latest_version(connection)
+    return None if latest is None or latest.state == "ended" else latest
+
+
 def experiment_in_force(connection: Connection, otherwise: str) -> Experiment:
     """The experiment that decides about variants, or one of the variant `otherwise` alone."""
-    latest = latest_version(connection)
-    return (
-        latest.experiment if latest and latest.state != "ended" else Experiment.of_one(VariantSpec.of_kind(otherwise))
-    )
+    version = version_in_force(connection)
+    return version.experiment if version else Experiment.of_one(VariantSpec.of_kind(otherwise))
 
 
 def experiment_history(connection: Connection, name: str) -> list[ExperimentVersion]:

@@ -5,13 +5,13 @@ What must not live here: what the counts mean (domain/comparing.py, domain/rollo
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from math import ceil
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from gym_enrichment.domain.comparing import VariantCounts
 from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.storage.breakdowns import QUANTILES, latency_at_rank
 from gym_enrichment.storage.experiments import assigned_variant
 from gym_enrichment.storage.tables import enrichments, evaluations, failures, gyms, ledger
 
@@ -40,11 +40,8 @@ def variant_counts(connection: Connection, variant: str, since: datetime) -> Var
             func.coalesce(func.sum(ledger.c.cost_usd), 0.0),
         ).where(*called)
     ).one()
-    latency = None
-    if good:
-        ordered = select(ledger.c.latency_seconds).where(*called, ledger.c.outcome == "ok")
-        at_rank = ordered.order_by(ledger.c.latency_seconds).offset(ceil(0.95 * good) - 1).limit(1)
-        latency = float(connection.execute(at_rank).scalar_one())
+    answered = and_(*called, ledger.c.outcome == "ok")
+    latency = latency_at_rank(connection, answered, int(good), QUANTILES["p95"]) if good else None
     sample = connection.execute(
         select(*(enrichments.c[name] for name in _LOOKED_AT))
         .where(*row_is_new)

@@ -212,7 +212,7 @@ def test_a_phone_never_scrolls_sideways(visit: Visit) -> None:
 def test_landmarks_and_controls_have_names(visit: Visit) -> None:
     page = visit.page
     for role in ("banner", "main", "contentinfo", "search"):
-        expect(page.get_by_role(role)).to_have_count(1)  # type: ignore[arg-type]
+        expect(page.get_by_role(role)).to_have_count(1)
     nameless = """() => [...document.querySelectorAll("button, input, select, summary, [role=img], [role=region]")]
         .filter((e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length)).length"""
     assert page.evaluate(nameless) == 0

@@ -22,8 +22,8 @@ from gym_enrichment.pipeline.experimenting import (
     change_experiment,
     compare_variants,
     end_experiment,
+    required_version,
     set_rollout,
-    version_in_force,
 )
 from gym_enrichment.pipeline.trying import try_variant
 from gym_enrichment.storage.batches import batches_moved, batches_to_enrich, gyms_waiting_for
@@ -175,7 +175,7 @@ def test_of_two_who_change_it_at_once_one_is_told(database: Database, tmp_path: 
 def test_what_cannot_be_is_refused_and_an_end_gives_the_settings_their_say(job: ExperimentJob) -> None:
     batches = job.prepared(6, batch_size=6)
     with pytest.raises(ExperimentError, match="no experiment is in force"):
-        version_in_force(job.database)
+        required_version(job.database)
     plan = Plan("old", "new", (Step(0.5, 1), Step(1.0, 1)))
     begin_rollout(job.database, "x", plan, [OLD, NEW], "test", "begin")
     with pytest.raises(ExperimentError, match="experiment x is in force"):

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gym_enrichment.domain.experiments import ExperimentError
-from gym_enrichment.domain.rollout import DEFAULT_STEPS, Plan, Rollout, Step, VariantFigures, decide
+from gym_enrichment.domain.rollout import DEFAULT_STEPS, GuardrailFigures, Plan, Rollout, Step, decide
 
 MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
 PLAN = Plan("fanout", "combined", DEFAULT_STEPS)
 FINE = {"failure_rate": 0.0, "invalid_answers": 0.01, "cost_per_gym": 0.0002, "latency_p95": 3.0}
 
 
-def figures(gyms: int = 100, **values: float | None) -> VariantFigures:
-    return VariantFigures(gyms, FINE | values)
+def figures(gyms: int = 100, **values: float | None) -> GuardrailFigures:
+    return GuardrailFigures(gyms, FINE | values)
 
 
 def test_healthy_it_is_at_all_gyms_within_seven_days() -> None:
