@@ -5,6 +5,7 @@ What must not live here: which rows are published (storage/directory.py).
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import gym_directory
 
 COLUMNS = [column.name for column in gym_directory.columns]
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet may see a formula (OWASP, "CSV Injection"): at the beginning of a cell, and behind what it takes
+# for the end of one: where lists are written with commas, Excel expects semicolons between cells, and cuts at them in
+# the middle of a quoted cell too. The full-width signs are taken for the plain ones in Japanese and Chinese versions.
+_FORMULA = re.compile(r"(^(?='*[\t\r\n])|(?:^|[;\t\r\n])[^\S\t\r\n]*(?='*[=+\-@＝＋－＠]))")
 _PARQUET_ROWS = 5_000
 
 Row = Mapping[str, Any]
@@ -71,9 +74,16 @@ def _cell(value: Any) -> Any:
         value = "; ".join(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    return without_formulas(value) if isinstance(value, str) else value
+
+
+def without_formulas(text: str) -> str:
+    """`text` with an apostrophe wherever a spreadsheet would begin to calculate.
+
+    Nothing is lost: one apostrophe less before each `=`, `+`, `-` and `@` at the beginning or behind a semicolon, tab or
+    line break, and before a tab or line break at the beginning, gives the text back (docs/security.md).
+    """
+    return _FORMULA.sub(r"\1'", text)
 
 
 def _write_jsonl(rows: Iterator[Row], output: TextIO) -> int:
