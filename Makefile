@@ -42,7 +42,7 @@ check: $(READY)  ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance below GYM_HOME
-	mkdir -p "$(DAGSTER_HOME)"
+	umask 077 && mkdir -p "$(DAGSTER_HOME)"
 	test -f "$(DAGSTER_HOME)/dagster.yaml" || cp gym_enrichment/dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 

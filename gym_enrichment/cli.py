@@ -161,6 +161,7 @@ def export(form: str, output: Path | None) -> None:
     """The published table as a file."""
     from gym_enrichment.console import say
     from gym_enrichment.pipeline.exporting import export_parquet, export_text
+    from gym_enrichment.storage.private_files import open_private
 
     database = load_settings().database
     if form == "parquet" and output is None:
@@ -171,7 +172,7 @@ def export(form: str, output: Path | None) -> None:
         elif form == "parquet":
             written = export_parquet(database, output)
         else:
-            with output.open("w", encoding="utf-8", newline="") as file:
+            with open_private(output, "w", encoding="utf-8", newline="") as file:
                 written = export_text(database, form, file)
     except OSError as error:
         refuse(f"cannot write {output}: {error.strerror or error}")
@@ -281,7 +282,7 @@ def doctor(migrate: bool, as_json: bool) -> None:
     if as_json:
         print_json({"ok": all(finding.ok for finding in findings), "checks": [f.as_dict() for f in findings]})
     else:
-        rows = [["ok" if f.ok else "WRONG", f.check, f.found, f.mend] for f in findings]
+        rows = [["WRONG" if not f.ok else "look" if f.mend else "ok", f.check, f.found, f.mend] for f in findings]
         print_table("gym-enrichment doctor", ["", "check", "found", "how to mend it"], rows)
     if not all(finding.ok for finding in findings):
         sys.exit(WRONG_USE)

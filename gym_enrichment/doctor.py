@@ -10,11 +10,15 @@ from typing import Any
 from gym_enrichment.llm.endpoint import describe_endpoint, open_endpoint
 from gym_enrichment.settings import LlmChoice, Settings, SettingsError, load_settings
 from gym_enrichment.storage.engine import DatabaseError, head_revision
+from gym_enrichment.storage.private_files import others_may_read
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: whether it is well, what was found, and how to mend it if not."""
+    """One check: whether it is well, what was found, and how to mend it if not.
+
+    `mend` of a check that is well is a warning: it works, but somebody should look at it.
+    """
 
     check: str
     ok: bool
@@ -40,7 +44,14 @@ def _home(settings: Settings) -> Iterator[Finding]:
     home = settings.home.absolute()
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     writable = existing.is_dir() and os.access(existing, os.W_OK)
-    yield Finding("GYM_HOME", writable, str(home), "" if writable else "set GYM_HOME to a folder you may write to")
+    if not writable:
+        yield Finding("GYM_HOME", False, str(home), "set GYM_HOME to a folder you may write to")
+        return
+    open_ones = [
+        path for path in (home, home / "gym.db", settings.dagster_home) if path.exists() and others_may_read(path)
+    ]
+    mend = "other users may read what is there: chmod -R go= " + shlex.quote(str(home)) if open_ones else ""
+    yield Finding("GYM_HOME", True, str(home), mend)
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

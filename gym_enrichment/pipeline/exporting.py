@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from gym_enrichment.storage.directory import stream_directory
 from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.private_files import open_private
 from gym_enrichment.storage.tables import gym_directory
 
 COLUMNS = [column.name for column in gym_directory.columns]
@@ -48,7 +49,11 @@ def export_parquet(database: Database, path: Path) -> int:
         [(name, pa.timestamp("us", tz="UTC") if name in moments else types.get(name, pa.string())) for name in COLUMNS]
     )
     written = 0
-    with database.read() as connection, pq.ParquetWriter(path, schema) as writer:
+    with (
+        database.read() as connection,
+        open_private(path, "wb") as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
         rows: list[Row] = []
         for row in stream_directory(connection):
             rows.append(row)

@@ -19,6 +19,8 @@ from gym_enrichment.storage.raw import BadRow, Upserted, replace_quarantine, ups
 
 ROWS_PER_CHUNK = 4_000
 """Rows of a transaction: large enough that commits do not count, small enough for any memory."""
+BYTES_PER_CHUNK = 16 * 1024 * 1024
+"""A chunk ends here too: 4,000 rows as large as sources let them be would be 40 GB."""
 
 Progress = Callable[[Kind, str, int], None]
 """Told after every chunk: the kind, the name of the source, how many of its rows were read."""
@@ -215,12 +217,15 @@ def _chunks(rows: Iterator[RawRow]) -> Iterator[list[RawRow]]:
     What was read before a source breaks off is given first, then the error.
     """
     chunk: list[RawRow] = []
+    size = 0
     try:
         for row in rows:
-            if len(chunk) >= ROWS_PER_CHUNK and row.line != chunk[-1].line:
+            full = len(chunk) >= ROWS_PER_CHUNK or size >= BYTES_PER_CHUNK
+            if full and row.line != chunk[-1].line:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
             chunk.append(row)
+            size += row.size
     except SourceError:
         if chunk:
             yield chunk
