@@ -161,7 +161,7 @@ def export(form: str, output: Path | None) -> None:
     """The published table as a file."""
     from gym_enrichment.console import say
     from gym_enrichment.pipeline.exporting import export_parquet, export_text
-    from gym_enrichment.storage.private_files import open_private
+    from gym_enrichment.storage.private_files import create_private_text
 
     database = load_settings().database
     if form == "parquet" and output is None:
@@ -172,7 +172,7 @@ def export(form: str, output: Path | None) -> None:
         elif form == "parquet":
             written = export_parquet(database, output)
         else:
-            with open_private(output, "w", encoding="utf-8", newline="") as file:
+            with create_private_text(output) as file:
                 written = export_text(database, form, file)
     except OSError as error:
         refuse(f"cannot write {output}: {error.strerror or error}")

@@ -1,11 +1,13 @@
 """`gym-enrichment doctor`: checks what a run needs and says how to mend what is wrong."""
 
+import ipaddress
 import os
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gym_enrichment.llm.endpoint import describe_endpoint, open_endpoint
 from gym_enrichment.settings import LlmChoice, Settings, SettingsError, load_settings
@@ -47,10 +49,9 @@ def _home(settings: Settings) -> Iterator[Finding]:
     if not writable:
         yield Finding("GYM_HOME", False, str(home), "set GYM_HOME to a folder you may write to")
         return
-    open_ones = [
-        path for path in (home, home / "gym.db", settings.dagster_home) if path.exists() and others_may_read(path)
-    ]
-    mend = "other users may read what is there: chmod -R go= " + shlex.quote(str(home)) if open_ones else ""
+    private = [path for path in (home, home / "gym.db", settings.dagster_home) if path.exists()]
+    opened = any(map(others_may_read, private))
+    mend = f"other users may read what is there: chmod -R go= {shlex.quote(str(home))}" if opened else ""
     yield Finding("GYM_HOME", True, str(home), mend)
 
 
@@ -79,10 +80,24 @@ def _llm(settings: Settings) -> Iterator[Finding]:
         yield Finding("LLM", True, f"{endpoint.model}: local rules, no key, no model")
         return
     problem = _models_problem(settings)
-    mend = "check OPENAI_API_KEY, OPENAI_BASE_URL and the network"
-    yield Finding(
-        "LLM", problem is None, problem or f"{endpoint.model} at {endpoint.identity}", mend if problem else ""
-    )
+    found = problem or f"{endpoint.model} at {endpoint.identity}"
+    mend = "check OPENAI_API_KEY, OPENAI_BASE_URL and the network" if problem else unencrypted(endpoint.base_url)
+    yield Finding("LLM", problem is None, found, mend)
+
+
+def unencrypted(base_url: str | None) -> str:
+    """A warning if the key and the reviews travel unencrypted to another machine."""
+    parts = urlsplit(base_url or "")
+    if parts.scheme != "http" or _is_loopback(parts.hostname or ""):
+        return ""
+    return "key and reviews travel unencrypted: use https:// in OPENAI_BASE_URL, or trust the network between"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _models_problem(settings: Settings) -> str | None:
@@ -91,7 +106,10 @@ def _models_problem(settings: Settings) -> str | None:
 
     with open_endpoint(settings) as endpoint:
         client = openai.OpenAI(
-            api_key=endpoint.api_key.get_secret_value(), base_url=endpoint.base_url, timeout=10, max_retries=0
+            api_key=endpoint.api_key.get_secret_value(),
+            base_url=endpoint.base_url,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(timeout=10, follow_redirects=False),
         )
         try:
             client.models.list()

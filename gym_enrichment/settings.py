@@ -115,6 +115,17 @@ class Settings(BaseSettings):
     def _split_commas(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("openai_base_url")
+    @classmethod
+    def _is_plain_web_address(cls, value: str | None) -> str | None:
+        # It is shown, and part of fingerprints: what is secret has no place in it.
+        if value is not None and not (_is_web_url(value) and _holds_no_secret(value)):
+            raise ValueError(
+                "is not a URL of the form https://host/v1 (or http://), without user, password, query and fragment;"
+                " the key goes into OPENAI_API_KEY"
+            )
+        return value
+
     @field_validator("alert_webhook")
     @classmethod
     def _is_web_address(cls, value: SecretStr | None) -> SecretStr | None:
@@ -173,6 +184,11 @@ def _is_web_url(text: str) -> bool:
     except ValueError:
         return False
     return named and parts.scheme in {"http", "https"} and text.isprintable() and " " not in text
+
+
+def _holds_no_secret(url: str) -> bool:
+    parts = urlsplit(url)
+    return "@" not in parts.netloc and not parts.query and not parts.fragment
 
 
 def load_settings(**overrides: Any) -> Settings:

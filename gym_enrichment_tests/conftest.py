@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -20,6 +21,19 @@ from deploy.servers import Postgres, free_port
 from gym_enrichment.storage.engine import Database
 
 REPOSITORY = Path(gym_enrichment.__file__).parents[1]
+# Property-based tests: the same few hundred examples everywhere, or a new corpus of any size (`make fuzz`). A slow
+# machine is no failure.
+_FUZZ_EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    max_examples=int(_FUZZ_EXAMPLES or 100),
+    derandomize=not _FUZZ_EXAMPLES,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
+
 _schemas = itertools.count(1)
 
 

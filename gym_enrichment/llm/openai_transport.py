@@ -19,7 +19,10 @@ from gym_enrichment.llm.errors import CallError, ErrorKind
 from gym_enrichment.llm.requests import RawAnswer
 from gym_enrichment.llm.transport import read_answer
 
+_REDIRECTS = (301, 302, 303, 307, 308)
 _STATUS_KINDS = {
+    # None is followed: it would take reviews, and with them the key, to a host that nobody configured.
+    **dict.fromkeys(_REDIRECTS, ErrorKind.MODEL_NOT_FOUND),
     401: ErrorKind.UNAUTHORIZED,
     403: ErrorKind.FORBIDDEN,
     404: ErrorKind.MODEL_NOT_FOUND,
@@ -42,7 +45,7 @@ _ADVICE = {
     ErrorKind.UNAUTHORIZED: "the server does not accept the key: check OPENAI_API_KEY and OPENAI_BASE_URL",
     ErrorKind.FORBIDDEN: "the key may not use this model or server: check its permissions and GYM_LLM_MODEL",
     ErrorKind.MODEL_NOT_FOUND: "the server does not know this model or address: check GYM_LLM_MODEL and"
-    " OPENAI_BASE_URL (it usually ends in /v1)",
+    " OPENAI_BASE_URL (it usually ends in /v1; redirects are not followed)",
     ErrorKind.QUOTA_EXHAUSTED: "the account's quota is used up: check its billing, then run again",
 }
 
@@ -61,7 +64,7 @@ class OpenAITransport:
     """
 
     def __init__(self, api_key: str, base_url: str | None, timeout: float) -> None:
-        self._http = openai.DefaultAioHttpClient(timeout=timeout)
+        self._http = openai.DefaultAioHttpClient(timeout=timeout, follow_redirects=False)
         # The client knows who asks (key, organization, project) and where; a call itself goes straight over its
         # HTTP client: what the layers between do with every request, rendered bytes do not need, and it took
         # a third of the CPU of a call.

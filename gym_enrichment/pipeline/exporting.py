@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from gym_enrichment.storage.directory import stream_directory
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.private_files import open_private
+from gym_enrichment.storage.private_files import create_private
 from gym_enrichment.storage.tables import gym_directory
 
 COLUMNS = [column.name for column in gym_directory.columns]
@@ -51,7 +51,7 @@ def export_parquet(database: Database, path: Path) -> int:
     written = 0
     with (
         database.read() as connection,
-        open_private(path, "wb") as file,
+        create_private(path) as file,
         pq.ParquetWriter(file, schema) as writer,
     ):
         rows: list[Row] = []
@@ -85,8 +85,8 @@ def _cell(value: Any) -> Any:
 def without_formulas(text: str) -> str:
     """`text` with an apostrophe wherever a spreadsheet would begin to calculate.
 
-    Nothing is lost: one apostrophe less before each `=`, `+`, `-` and `@` at the beginning or behind a semicolon, tab or
-    line break, and before a tab or line break at the beginning, gives the text back (docs/security.md).
+    Nothing is lost: one apostrophe less before each `=`, `+`, `-` and `@` at the beginning or behind a semicolon, tab
+    or line break, and before a tab or line break at the beginning, gives the text back (docs/security.md).
     """
     return _FORMULA.sub(r"\1'", text)
 

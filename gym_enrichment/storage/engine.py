@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, ProgrammingError
 
 from gym_enrichment.storage.interrupts import interrupts_wait
-from gym_enrichment.storage.private_files import make_private_folder, open_private
+from gym_enrichment.storage.private_files import make_private_file, make_private_folder
 
 _NOT_ALLOWED = "42501"  # Postgres' docs, "Error Codes": insufficient_privilege
 SQLITE_BUSY_SECONDS = 60
@@ -243,7 +243,7 @@ def _make_private(database: Path) -> None:
             " Set GYM_HOME to a folder you may write to"
         ) from error
     with suppress(OSError):  # SQLite says better what is wrong with the file
-        open_private(database, "ab").close()
+        make_private_file(database)
 
 
 def _keep_first_line(context: ExceptionContext) -> None:

@@ -5,7 +5,7 @@ What exists keeps its mode: who opened it to a group meant it. What must not liv
 
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import BinaryIO, TextIO
 
 
 def make_private_folder(folder: Path) -> None:
@@ -17,9 +17,19 @@ def make_private_folder(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is not a folder")
 
 
-def open_private(path: Path, mode: str, **how: Any) -> IO[Any]:
-    """`path.open` for writing, with mode 0600 if the file is new."""
-    return open(path, mode, opener=_open_for_owner, **how)
+def make_private_file(path: Path) -> None:
+    """Make an empty file with mode 0600; one that exists stays as it is."""
+    os.close(_open_for_owner(str(path), os.O_CREAT | os.O_WRONLY))
+
+
+def create_private(path: Path) -> BinaryIO:
+    """A file to write bytes to, emptied if it exists, with mode 0600 if it is new."""
+    return open(path, "wb", opener=_open_for_owner)
+
+
+def create_private_text(path: Path) -> TextIO:
+    """As `create_private`, for UTF-8 with line ends as they are written."""
+    return open(path, "w", encoding="utf-8", newline="", opener=_open_for_owner)
 
 
 def others_may_read(path: Path) -> bool:

@@ -75,9 +75,8 @@ def test_large_rows_are_collected_in_small_chunks(sqlite_database: Database, tmp
     row = json.dumps({"place_id": "g1", "name": "x" * MEGABYTE})
     (tmp_path / "gyms.jsonl").write_text(f"{row}\n" * 40)
     told: list[int] = []
-    report = ingest(
-        sqlite_database, [str(tmp_path / "gyms.jsonl")], ["gyms"], lambda *progress: told.append(progress[2])
-    )
+    source = str(tmp_path / "gyms.jsonl")
+    report = ingest(sqlite_database, [source], ["gyms"], lambda *progress: told.append(progress[2]))
     assert told == [16, 32, 40]
     assert report.gyms.quarantined == 40
 

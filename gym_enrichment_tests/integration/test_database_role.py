@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     ],
 )
 def test_the_role_of_production_can_change_rows_and_nothing_else(postgres_database: Database, statement: str) -> None:
-    with pytest.raises(ProgrammingError, match="permission denied|must be owner"), postgres_database.write() as found:
+    with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"), postgres_database.write() as found:
         found.exec_driver_sql(statement)
 
 

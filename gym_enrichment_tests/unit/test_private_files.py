@@ -1,12 +1,18 @@
 """Files and folders for their owner alone, whatever the umask."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from gym_enrichment.storage.private_files import make_private_folder, open_private, others_may_read
+from gym_enrichment.storage.private_files import (
+    create_private,
+    create_private_text,
+    make_private_file,
+    make_private_folder,
+    others_may_read,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +40,22 @@ def test_a_file_in_the_way_of_a_folder_is_an_error(tmp_path: Path) -> None:
             make_private_folder(folder)
 
 
-def test_a_new_file_is_closed_and_one_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: create_private(path).close(), lambda path: create_private_text(path).close(), make_private_file],
+    ids=["bytes", "text", "empty"],
+)
+def test_a_new_file_is_closed_and_one_that_exists_keeps_its_mode(tmp_path: Path, write: Callable[[Path], None]) -> None:
     for name in ("new", "old"):
         if name == "old":
             (tmp_path / name).touch(0o644)
-        with open_private(tmp_path / name, "w", encoding="utf-8") as file:
-            file.write("é")
+        write(tmp_path / name)
     assert (mode(tmp_path / "new"), mode(tmp_path / "old")) == (0o600, 0o644)
-    assert (tmp_path / "new").read_text(encoding="utf-8") == "é"
     assert [others_may_read(tmp_path / name) for name in ("new", "old")] == [False, True]
+
+
+def test_text_is_written_as_it_is(tmp_path: Path) -> None:
+    with create_private_text(tmp_path / "a") as file:
+        file.write("é\r\n\n")
+    make_private_file(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == "é\r\n\n".encode()
