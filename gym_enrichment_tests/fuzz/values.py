@@ -26,7 +26,9 @@ dates = st.one_of(
 )
 hours = st.one_of(
     st.lists(texts | st.sampled_from(["lundi: 6:00 – 22:00", "Monday: Closed"]), max_size=4),
-    st.sampled_from(["lundi: 6h-22h; mardi: fermé", '["lundi: 6h"]', "['lundi: 6h']", '{"lundi": "6h"}', "null", "[" * 99]),
+    st.sampled_from(
+        ["lundi: 6h-22h; mardi: fermé", '["lundi: 6h"]', "['lundi: 6h']", '{"lundi": "6h"}', "null", "[" * 99]
+    ),
     st.dictionaries(texts, texts, max_size=3),
 )
 json_values: st.SearchStrategy[Any] = st.recursive(
