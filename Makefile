@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
+FUZZED := gym_enrichment_tests/fuzz gym_enrichment_tests/unit/pipeline/test_formulas.py
 
-.PHONY: demo test check bench compare eval pictures ui install clean
+.PHONY: demo test check audit fuzz bench compare eval pictures ui install clean
 
 install: $(READY)
 
@@ -28,6 +29,9 @@ bench: $(READY)  ## speed and memory, side by side; writes benchmarks/results.js
 compare: $(READY)  ## today's Celery fan-out against the variants, on real gyms; writes docs/comparison.md
 	$(BIN)/python -m benchmarks.compare
 
+fuzz: $(READY)  ## everything that parses, on 100,000 new inputs and more
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES-4000} $(BIN)/python -m pytest -n 2 $(FUZZED)
+
 eval: $(READY)  ## quality, figure by figure: golden set, hostile reviews, real data where it is there
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/gym-enrichment eval
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/python -m benchmarks.quality
@@ -40,6 +44,10 @@ check: $(READY)  ## lint, format, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(READY)  ## the pinned versions against the advisories of the package index; needs the internet
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[audit]'
+	$(BIN)/python -m gym_enrichment_tests.audit
 
 ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance below GYM_HOME
 	umask 077 && mkdir -p "$(DAGSTER_HOME)"

@@ -74,6 +74,10 @@ class _Head:
     seconds: frozenset[str]
 
 
+_TABLES = frozenset({"amenity", "traps", "fixed", "names", "words", "verbs"})
+"""What an operator's file may hold."""
+
+
 class Vocabulary:
     """The amenities, how to find them, and the words of which descriptions consist.
 
@@ -111,11 +115,12 @@ class Vocabulary:
         """The packaged vocabulary and the amenities, traps and words of an operator's TOML file of the same shape.
 
         Raises ValueError, naming the file and the entry, for unreadable TOML, a missing id or label, an id given
-        twice, one synonym under two ids, or words not in lines; OSError when the file cannot be read.
+        twice, one synonym under two ids, words not in lines, or an unknown table; OSError when the file cannot be read.
         """
         packaged = _packaged()
         try:
             extra = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            _check_tables(extra)
             amenities = [*_amenities(packaged), *_amenities(extra)]
             traps = [*packaged["traps"], *_strings(extra, "traps", "the file")]
             return cls(amenities, traps, packaged["denials"], packaged_lexicon() | lexicon(extra))
@@ -322,6 +327,11 @@ def _arabic_forms(word: str) -> Iterator[str]:
     for prefix in _ARABIC_PREFIXES:
         yield prefix + word
         yield from (prefix + stem + ending for ending in endings if ending or stem == word)
+
+
+def _check_tables(raw: Mapping[str, Any]) -> None:
+    if unknown := sorted(set(raw) - _TABLES):
+        raise ValueError(f"{unknown[0]!r} is unknown; expected {', '.join(sorted(_TABLES))}")
 
 
 def _amenities(raw: Mapping[str, Any]) -> list[Amenity]:

@@ -73,7 +73,7 @@ def check_review(review: Review) -> None:
     assert 0 < len(review.review_id) <= REVIEW_ID_LENGTH + len("derived:")
     assert review.rating is None or 0 <= review.rating <= 5
     moment = review.published_at
-    assert moment is None or (moment.utcoffset() == timedelta(0) and EARLIEST_YEAR <= moment.year)
+    assert moment is None or (moment.utcoffset() == timedelta(0) and moment.year >= EARLIEST_YEAR)
     assert moment is None or moment <= NOW + FUTURE
     again = review_from_row({name: getattr(review, name, None) for name in REVIEW_COLUMNS}, NOW)
     assert again == review
@@ -135,7 +135,7 @@ def test_a_date_is_a_moment_of_the_past_or_words_or_refused(value: Any, words: A
         refused(error)
         return
     if moment is not None:
-        assert EARLIEST_YEAR <= moment.year
+        assert moment.year >= EARLIEST_YEAR
         assert moment <= NOW + FUTURE
         assert published(moment.isoformat(), None, NOW) == (moment, None)
     assert said is None or said in (value, words)

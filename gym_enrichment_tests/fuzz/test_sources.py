@@ -92,7 +92,7 @@ def test_any_bytes_are_rows_or_an_error_that_names_the_file(folder: Path, ending
             found = list(open_source(str(path)).rows(kind))
         except SourceError as error:
             refusal = str(error)
-            assert refusal.startswith(str(path))  # noqa: PT017 - the source's error, whichever it is
+            assert refusal.startswith(str(path))
             continue
         for raw in found:
             assert raw.line >= 1
