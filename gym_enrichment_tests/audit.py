@@ -19,7 +19,7 @@ def verdict(dependencies: Sequence[Mapping[str, Any]]) -> tuple[int, list[str]]:
     """The exit code and what to say of pip-audit's findings."""
     unknown = [found["name"] for found in dependencies if "skip_reason" in found]
     said = [
-        f"VULNERABLE {found['name']} {found['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or '?'}"
+        f"VULNERABLE {found['name']} {found['version']}: {flaw['id']}, mended in {flaw['fix_versions'] or 'no version'}"
         for found in dependencies
         for flaw in found.get("vulns", [])
     ]

@@ -21,7 +21,7 @@ def test_only_answers_about_every_version_are_a_pass(dependencies: list[dict[str
 
 def test_what_is_found_and_what_is_not_known_is_said() -> None:
     said = "\n".join(verdict([CLEAN, FLAWED, UNKNOWN])[1])
-    assert "VULNERABLE b 1: X-1, mended in 2" in said
+    assert "VULNERABLE b 1: X-1, mended in ['2']" in said
     assert "2 of 3 pinned versions were looked up" in said
     assert "NOT LOOKED UP" in said
 
