@@ -29,7 +29,7 @@ BOASTFUL = (
 """One that says more."""
 REVIEWS = (
     "Très bonne salle, le sauna est propre et la piscine est grande.",
-    "J'aime le sauna, et l'espace musculation est bien équipé.",
+    "Le sauna et l'espace musculation sont bien équipés.",
     "Piscine agréable, musculation complète.",
 )
 
@@ -65,7 +65,7 @@ def write_old_database(path: Path, gyms: Iterable[dict[str, Any]], *, wal: bool 
         for row in gyms:
             names = ", ".join(row)
             connection.execute(
-                f"INSERT INTO gyms ({names}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608 - names of our own
+                f"INSERT INTO gyms ({names}) VALUES ({', '.join('?' * len(row))})",
                 list(row.values()),
             )
             place_id = row["place_id"]

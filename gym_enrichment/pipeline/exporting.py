@@ -19,7 +19,7 @@ UI_COLUMNS = (
     *("place_id", "name", "address", "city", "lat", "lng", "phone", "website", "rating", "reviews_count", "hours"),
     *("description", "amenities", "has_women_hours", "hours_french"),
 )
-"""The names of the old pipeline's table `gyms`, which the front end reads. `hours` and `amenities` are lists of text."""
+"""The names of the old pipeline's table `gyms`, which its front end reads; `hours` and `amenities` are lists."""
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _PARQUET_ROWS = 5_000
