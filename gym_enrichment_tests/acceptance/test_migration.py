@@ -70,8 +70,9 @@ def test_the_page_leads_from_the_old_pipeline_to_the_new(follower: Follower) -> 
     before = file.read_bytes()
     counted = follower.user.cli("ingest", "old.db", "--json").succeeded().json
     assert counted["gyms"] == {"new": 16, "updated": 0, "unchanged": 0, "quarantined": 2}
-    assert counted["enrichments"] == {"new": 13, "updated": 0, "unchanged": 0, "quarantined": 4}
-    assert (follower.variants(), follower.asked()) == (Counter({"legacy": 13, None: 3}), 0)
+    assert counted["enrichments"] == {"new": 13, "updated": 0, "unchanged": 1, "quarantined": 3}
+    # A batch of which nothing was found is published by its first run, as always.
+    assert (follower.variants(), follower.asked()) == (Counter({"legacy": 13, None: 2}), 0)
 
     said = follower.follow(come_over)
     assert "duplicate place_id" in said["show --quarantine"].out
@@ -81,7 +82,7 @@ def test_the_page_leads_from_the_old_pipeline_to_the_new(follower: Follower) -> 
     assert (follower.variants(), follower.asked()) == (Counter({"legacy": 13, "combined": 3}), 3)
     exported = json.loads((follower.user.work / "gyms.json").read_text(encoding="utf-8"))
     assert {tuple(row) for row in exported} == {UI_COLUMNS}
-    first = exported[2]
+    first = next(row for row in exported if row["place_id"] == "g00")
     assert (first["name"], first["city"], first["lat"], first["reviews_count"]) == ("Salle d'Été n° 0", "Oran", 35.7, 3)
     assert (first["hours"], first["description"], first["has_women_hours"]) == (HOURS, TRUE, False)
 
