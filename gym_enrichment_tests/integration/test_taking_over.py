@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from alembic import command
+from sqlalchemy import event, inspect, select, update
+from sqlalchemy.exc import IntegrityError
 
 from gym_enrichment.domain.experiments import LEGACY, Experiment, ExperimentError, Shadow, VariantSpec
 from gym_enrichment.domain.rollout import Plan, Step
@@ -30,8 +32,9 @@ from gym_enrichment.pipeline.ingesting import IngestReport, ingest
 from gym_enrichment.pipeline.reporting import gather_report
 from gym_enrichment.pipeline.statistics import prometheus_text, statistics
 from gym_enrichment.pipeline.taking_over import take_over
+from gym_enrichment.storage import tables
 from gym_enrichment.storage.bundles import write_bundles
-from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.engine import Database, _alembic_config
 from gym_enrichment.storage.enrichments import find_enrichments, write_enriched_batch
 from gym_enrichment.storage.experiments import experiment_in_force
 from gym_enrichment.storage.raw_lookups import find_quarantined
@@ -413,3 +416,42 @@ def test_many_gyms_come_in_transactions_of_some(owner: Owner, monkeypatch: pytes
     with owner.database.write() as connection:
         connection.execute(update(reviews).values(text="Bien."))
     assert owner.take_in(old(owner, *(row | {"amenities": '["Sauna"]'} for row in rows))).enrichments.updated == 8
+
+
+def test_a_database_from_before_keeps_its_rows_indexes_and_keys(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'gym.db'}")
+    config = _alembic_config()
+    with database.unchecked_engine.connect().execution_options(gym_writes=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        for statement in (
+            "INSERT INTO gyms (place_id, content_hash, created_at, updated_at)"
+            " VALUES ('a', 'h', '2026-01-01', '2026-01-01')",
+            "INSERT INTO batches VALUES ('batch-000001', 1, '2026-01-01')",
+            "INSERT INTO enrichments (place_id, variant, batch_id, state, amenities, hours_french, evidence, bundle_hash,"
+            " prompt_tokens, completion_tokens, cost_usd, from_cache, run_id, enriched_at)"
+            " VALUES ('a', 'combined', 'batch-000001', 'skipped', '[]', 'x', '{}', 'h', 0, 0, 0, 0, 'r', '2026-01-01')",
+            "INSERT INTO quarantine VALUES (7, 's', 1, 'gyms', 'why', 'row', '2026-01-01')",
+        ):
+            connection.exec_driver_sql(statement)
+
+    def indexes_and_keys() -> list[Any]:
+        inspector = inspect(database.unchecked_engine)
+        return [
+            (inspector.get_indexes(table), inspector.get_foreign_keys(table), inspector.get_unique_constraints(table))
+            for table in ("enrichments", "quarantine")
+        ]
+
+    before = indexes_and_keys()
+    database.migrate()
+    assert indexes_and_keys() == before
+    with database.write() as connection:
+        assert connection.execute(select(tables.quarantine.c.id)).scalar_one() == 7
+        assert connection.execute(select(tables.enrichments.c.variant)).scalar_one() == "combined"
+        whole = "UPDATE enrichments SET state='enriched', description='d', has_women_hours=1, fingerprint='f', variant="
+        connection.exec_driver_sql(whole + "'legacy'")
+        with pytest.raises(IntegrityError, match="enriched_is_whole"):
+            connection.exec_driver_sql(whole + "'combined'")
+        connection.exec_driver_sql("UPDATE quarantine SET kind = 'enrichments'")
+        with pytest.raises(IntegrityError, match="kind_known"):
+            connection.exec_driver_sql("UPDATE quarantine SET kind = 'others'")
