@@ -428,8 +428,8 @@ def test_a_database_from_before_keeps_its_rows_indexes_and_keys(tmp_path: Path) 
             "INSERT INTO gyms (place_id, content_hash, created_at, updated_at)"
             " VALUES ('a', 'h', '2026-01-01', '2026-01-01')",
             "INSERT INTO batches VALUES ('batch-000001', 1, '2026-01-01')",
-            "INSERT INTO enrichments (place_id, variant, batch_id, state, amenities, hours_french, evidence, bundle_hash,"
-            " prompt_tokens, completion_tokens, cost_usd, from_cache, run_id, enriched_at)"
+            "INSERT INTO enrichments (place_id, variant, batch_id, state, amenities, hours_french, evidence,"
+            " bundle_hash, prompt_tokens, completion_tokens, cost_usd, from_cache, run_id, enriched_at)"
             " VALUES ('a', 'combined', 'batch-000001', 'skipped', '[]', 'x', '{}', 'h', 0, 0, 0, 0, 'r', '2026-01-01')",
             "INSERT INTO quarantine VALUES (7, 's', 1, 'gyms', 'why', 'row', '2026-01-01')",
         ):
