@@ -4,7 +4,7 @@ import re
 
 from alembic import op
 
-revision = "0006"
+revision = "0005"
 down_revision = "0004"
 
 _CHECKS = (
