@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gym_enrichment.domain.legacy import LEGACY_COLUMNS, legacy_from_row, legacy_hash
 from gym_enrichment.domain.models import Gym, Review
 from gym_enrichment.domain.place_details import gym_from_details, reviews_from_details
 from gym_enrichment.domain.raw_dates import EARLIEST_YEAR, FUTURE, published
@@ -125,6 +126,29 @@ def test_any_details_are_a_gym_with_its_reviews_or_refused(row: dict[str, Any]) 
             refused(review)
         else:
             check_review(review)
+
+
+@given(
+    rows(
+        ("place_id", *LEGACY_COLUMNS),
+        place_id=st.just("g1"),
+        amenities=st.sampled_from(['["Sauna"]', "[]", "Sauna, Parking"]),
+        has_women_hours=st.sampled_from([0, 1, "true", True, None]),
+        hours_french=hours,
+    )
+)
+@example({"place_id": "g1", "description": "x", "has_women_hours": [1]})
+def test_any_old_finding_is_a_claim_or_refused(row: dict[str, Any]) -> None:
+    try:
+        claims = legacy_from_row(row)
+    except RowError as error:
+        refused(error)
+        return
+    if claims is not None:
+        check_storable(asdict(claims))
+        assert claims.description
+        assert all(claims.amenities)
+        assert legacy_hash(claims) == legacy_hash(replace(claims))
 
 
 @given(dates | numbers | texts | json_values, st.none() | dates | texts | json_values)
