@@ -87,6 +87,8 @@ def refused(error: RowError) -> None:
 
 
 @given(gym_rows)
+@example({"place_id": "g1", "\x00": []})
+@example({"place_id": "g1", "\ud800": b""})
 def test_any_row_is_a_gym_or_refused(row: dict[str, Any]) -> None:
     try:
         gym = gym_from_row(row)

@@ -67,6 +67,8 @@ def message_of(database: Database, *sources: str) -> str:
         ('{"place_id": "x", "name": "a\\u0000"}', "name: holds a NUL"),
         ('{"place_id": "x", "name": "\\ud800"}', "name: holds bytes that are not Unicode"),
         ('{"place_id": "x", "more": {"deep": "\\udfff"}}', "more: holds bytes that are not Unicode"),
+        ('{"place_id": "x", "\\u0000more": 1}', "\\u0000more: holds a NUL"),
+        ('{"place_id": "x", "\\ud800more": 1}', "\\ud800more: holds bytes that are not Unicode"),
         ('{"place_id": "x", "name": 7}', "name: is int 7"),
         ('{"place_id": "x", "rating": -1}', "rating: is int -1"),
         ('{"place_id": "x", "rating": 6}', "rating: is int 6"),
