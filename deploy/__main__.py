@@ -127,7 +127,7 @@ def _alone(home: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise RuntimeError(
-                f"a fleet runs on {home} already (pid {lock.read().strip()}): stop it, or set GYM_HOME to another folder"
+                f"a fleet runs on {home} already (pid {lock.read()}): stop it, or set GYM_HOME to another folder"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
