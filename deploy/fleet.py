@@ -93,7 +93,7 @@ class Fleet:
         servers = _servers_home(self.home)
         self.postgres = Postgres(servers / "postgres", free_port())
         self.valkey = Valkey(servers / "valkey", free_port())
-        self.variables = self._places() | variables
+        self.variables = self._places() | dict(variables)
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         self.services = {name: self._service(name, answers) for name, answers in self._processes().items()}
 
