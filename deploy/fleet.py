@@ -15,6 +15,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -29,7 +30,8 @@ from celery import Celery
 from deploy.servers import Postgres, Server, Valkey, free_port
 
 DEPLOY = Path(__file__).parent
-_STOP_SECONDS = 20
+_STOP_SECONDS = 20.0
+_SERVER_STOP_SECONDS = 5.0
 # A variable in compose.yaml: $$, ${NAME}, ${NAME:-default} or ${NAME:?what is missing}.
 _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?:(?P<how>:[-?])(?P<rest>[^}]*))?\})")
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "PYTHONPATH")
@@ -127,16 +129,17 @@ class Fleet:
             service.wait_until_ready()
 
     def stop(self) -> None:
-        """End everything: our processes first, all at once, then the servers."""
+        """End everything within half a minute: our processes first, all at once, then the servers."""
         services = list(self.services.values())
         for service in services:
             if service.is_running:
                 service.process.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
         for service in services:
-            service.stop(seconds=_STOP_SECONDS)
-        self.valkey.stop()
+            service.wait_for_end(max(0.0, deadline - time.monotonic()))
+        self.valkey.stop(seconds=_SERVER_STOP_SECONDS)
         # SIGINT is Postgres's fast shutdown.
-        self.postgres.stop(signal.SIGINT)
+        self.postgres.stop(signal.SIGINT, seconds=_SERVER_STOP_SECONDS)
 
     @property
     def members(self) -> list[Server]:

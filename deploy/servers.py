@@ -107,12 +107,17 @@ class Server:
         """Ask it to end, and kill what has not ended after some seconds. Does nothing when it is not running."""
         if self.is_running:
             self.process.send_signal(with_signal)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=seconds)
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        self.wait_for_end(seconds)
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait for it to end, then kill what is left of its group."""
+        if self._process is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=seconds)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 class Postgres(Server):

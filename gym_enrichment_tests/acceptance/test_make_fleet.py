@@ -106,11 +106,11 @@ def test_first_use(newcomer: User) -> None:
         assert password not in logs
 
         # The same home or the same port for a second one: refused, in words.
-        second = newcomer._run(command("--port", str(free_port())), 60)
+        second = newcomer.run(command("--port", str(free_port())), 60)
         second.failed_with(2)
         assert f"(pid {process.pid})" in second.err
         elsewhere = newcomer.with_(GYM_HOME=str(newcomer.folder / "elsewhere"))
-        taken = elsewhere._run(command("--port", str(free_port()), "--admin-port", str(admin_port)), 60)
+        taken = elsewhere.run(command("--port", str(free_port()), "--admin-port", str(admin_port)), 60)
         taken.failed_with(2)
         assert f"port {admin_port} cannot be used" in taken.err
         assert "make fleet ADMIN_PORT=" in taken.err
@@ -140,7 +140,7 @@ def test_ctrl_c_while_it_starts_and_data_found_again(newcomer: User) -> None:
 
 
 def test_a_wrong_setting_is_named_before_anything_starts(newcomer: User) -> None:
-    refused = newcomer.with_(GYM_BATCH_SIZE="many")._run(command("--port", str(free_port())), 60)
+    refused = newcomer.with_(GYM_BATCH_SIZE="many").run(command("--port", str(free_port())), 60)
     refused.failed_with(2)
     assert "GYM_BATCH_SIZE" in refused.err
     assert left_of(newcomer) == []
