@@ -7,7 +7,10 @@ export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 FUZZED := gym_enrichment_tests/fuzz gym_enrichment_tests/unit/pipeline/test_formulas.py
 
-.PHONY: demo test check audit fuzz bench compare eval pictures ui install clean
+PORT ?= 3000
+ADMIN_PORT ?= 3001
+
+.PHONY: demo test check audit fuzz bench compare eval pictures ui fleet install clean
 
 install: $(READY)
 
@@ -53,6 +56,9 @@ ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance belo
 	umask 077 && mkdir -p "$(DAGSTER_HOME)"
 	test -f "$(DAGSTER_HOME)/dagster.yaml" || cp gym_enrichment/dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+fleet: $(READY)  ## a whole fleet on this machine: Postgres, Valkey, webservers, daemon, workers; Ctrl-C stops it
+	$(BIN)/python -m deploy --port $(PORT) --admin-port $(ADMIN_PORT)
 
 clean:
 	rm -rf $(VENV) .gym
