@@ -6,6 +6,7 @@ A module of its own because importing openai takes a second, which only processe
 import email.utils
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,6 +42,7 @@ _CODE_KINDS = {
     "content_filter": ErrorKind.CONTENT_FILTER,
     "content_policy_violation": ErrorKind.CONTENT_FILTER,
 }
+_CODE = re.compile(r"[\w.-]{1,60}", re.ASCII)
 _ADVICE = {
     ErrorKind.UNAUTHORIZED: "the server does not accept the key: check OPENAI_API_KEY and OPENAI_BASE_URL",
     ErrorKind.FORBIDDEN: "the key may not use this model or server: check its permissions and GYM_LLM_MODEL",
@@ -114,14 +116,20 @@ def _error_code(content: bytes) -> object:
         return None
 
 
+def readable_code(said: object) -> str:
+    """A `code` as error objects have them; "" for anything else: it is stored and shown, and the server may say what it
+    likes there."""
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
+
+
 def status_error(status: int, said_code: object, headers: Mapping[str, str]) -> CallError:
     """What an answer with an HTTP status of 400 and above means; `said_code` is the `code` of its error object."""
-    code = said_code if isinstance(said_code, str) else ""
+    code = readable_code(said_code)
     kind = _CODE_KINDS.get(code) or _STATUS_KINDS.get(status)
     if kind is None:
         kind = ErrorKind.SERVER_ERROR if status >= 500 else ErrorKind.BAD_REQUEST
     # The server's own sentence may quote the prompt, so only its status and code are kept.
-    said = f"HTTP {status}" + (f" {code[:60]}" if code else "")
+    said = f"HTTP {status}" + (f" {code}" if code else "")
     message = f"{_ADVICE[kind]} ({said})" if kind in _ADVICE else said
     return CallError(
         kind,

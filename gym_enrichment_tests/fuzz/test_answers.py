@@ -212,6 +212,8 @@ _lines = st.lists(
 
 @given(st.lists(_lines.map(b"\n".join), max_size=2))
 @example([b'{"custom_id": "a", "response": {"status_code": 200, "body": []}}'])
+@example([b'{"custom_id": "a", "error": {"code": "\\u0000"}}'])
+@example([b'{"custom_id": "a", "response": {"status_code": 400, "body": {"error": {"code": "\\ud800"}}}}'])
 def test_any_file_of_a_batch_gives_each_request_one_result(files: list[bytes]) -> None:
     for custom_id, found in read_results(files).items():
         assert isinstance(custom_id, str)
