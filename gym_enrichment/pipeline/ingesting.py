@@ -87,7 +87,18 @@ def ingest(
         DatabaseError, sqlalchemy.exc.DBAPIError: `database` cannot be used; chunks before are saved.
     """
     report = IngestReport()
-    opened = _open_all(sources, report)
+    ingest_opened(database, _open_all(sources, report), report, kinds, progress)
+    return report
+
+
+def ingest_opened(
+    database: Database,
+    opened: Sequence[Source],
+    report: IngestReport,
+    kinds: Sequence[Kind] = ("gyms", "reviews"),
+    progress: Progress | None = None,
+) -> None:
+    """As `ingest`, for sources that are open already; adds what it did to `report`."""
     for kind in ("gyms", "reviews"):
         if kind not in kinds:
             continue
@@ -100,7 +111,6 @@ def ingest(
                     # The same trouble is met in both passes.
                     if str(error) not in report.errors:
                         report.errors.append(str(error))
-    return report
 
 
 def _open_all(specs: Sequence[str], report: IngestReport) -> list[Source]:

@@ -1,0 +1,184 @@
+"""Fetches the details of places that were found, and of those whose details are 30 days old.
+
+Details are saved in the transaction after they arrive, before they are ingested: a process that dies between the two
+leaves them for the next one, and nothing is paid twice. Then they go the way of a file of details.
+What must not live here: limits and retries (`asking`).
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from gym_enrichment.domain.places import PlaceState
+from gym_enrichment.pipeline.ingesting import ingest_opened
+from gym_enrichment.pipeline.places import FRESH
+from gym_enrichment.pipeline.places.asking import MOST_CHARGED, Asker, PlacesStopped, limits_of
+from gym_enrichment.pipeline.places.reporting import Estimate, Expected, Refresh
+from gym_enrichment.settings import Settings
+from gym_enrichment.sources import Kind, RawRow
+from gym_enrichment.sources.google_places import PlacesClient, PlacesError, PlacesErrorKind, Sku
+from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.place_requests import dollars_left
+from gym_enrichment.storage.places import (
+    Answered,
+    Place,
+    add_found,
+    adopt_gyms,
+    claim_place,
+    count_due,
+    finish,
+    release_claim,
+    renew_claim,
+    save_answer,
+    waiting_answers,
+)
+
+_AT_ONCE = 8
+_CLOSED = "CLOSED_PERMANENTLY"
+
+
+def refresh(settings: Settings, limit: int | None = None) -> Refresh:
+    """Fetch and ingest the details of places that are due: found, or asked for 30 days ago.
+
+    Args:
+        settings: key, limits, database.
+        limit: most places to ask for.
+
+    Raises:
+        SettingsError: there is no key.
+        DatabaseError, sqlalchemy.exc.DBAPIError: the database cannot be used.
+    """
+    return asyncio.run(_Refresher(settings, limit).run())
+
+
+def estimate_refresh(settings: Settings, limit: int | None = None) -> Estimate:
+    """What `refresh` would ask; asks nothing."""
+    now = datetime.now(UTC)
+    with settings.database.write() as connection:
+        adopt_gyms(connection)
+        due = count_due(connection, now - FRESH)
+        left = dollars_left(connection, limits_of(settings), now)
+    asked = due if limit is None else min(due, limit)
+    return Estimate({"due": due}, [Expected(Sku.DETAILS, asked, asked * MOST_CHARGED)], left)
+
+
+class _Details:
+    """One place's details as a source of both kinds; quarantine knows it by the id of the place."""
+
+    def __init__(self, place_id: str, details: dict[str, Any]) -> None:
+        self.name = f"google-places:{place_id}"
+        self._details = details
+
+    def rows(self, kind: Kind) -> Iterator[RawRow]:
+        yield RawRow(1, self._details)
+
+
+class _Refresher:
+    def __init__(self, settings: Settings, limit: int | None) -> None:
+        self._key = settings.require_places_key()
+        self._settings = settings
+        self._left = limit
+        self._database: Database = settings.database
+        self._started = datetime.now(UTC)
+        self._stale = self._started - FRESH
+        self._done = Refresh()
+
+    async def run(self) -> Refresh:
+        with self._database.write() as connection:
+            adopt_gyms(connection)
+            waiting = waiting_answers(connection)
+        for answered in waiting:
+            self._ingest(answered)
+        settings = self._settings
+        self._asker = Asker(settings, self._database)
+        async with (
+            PlacesClient(settings.places_url, self._key, settings.places_timeout_seconds) as self._client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for _ in range(_AT_ONCE):
+                tasks.create_task(self._work())
+        with self._database.read() as connection:
+            self._done.due = count_due(connection, self._stale)
+        self._done.usage, self._done.stopped = self._asker.usage(), self._asker.stopped
+        return self._done
+
+    async def _work(self) -> None:
+        while self._asker.stopped is None and self._left != 0:
+            with self._database.write() as connection:
+                place = claim_place(connection, self._stale, self._started, datetime.now(UTC))
+            if place is None:
+                return
+            if self._left is not None:
+                self._left -= 1
+            await self._fetch(place)
+
+    async def _fetch(self, place: Place) -> None:
+        try:
+            details = await self._asker.ask(
+                Sku.DETAILS,
+                lambda: self._client.details(place.google_id),
+                lambda connection: renew_claim(connection, place.place_id),
+            )
+        except PlacesStopped:
+            with self._database.write() as connection:
+                release_claim(connection, place.place_id)
+        except PlacesError as error:
+            self._failed(place, error)
+        else:
+            with self._database.write() as connection:
+                owner = save_answer(connection, place, details, datetime.now(UTC))
+            self._done.id_changed += details["id"] != place.google_id
+            self._done.gone += owner != place.place_id
+            if owner is not None:
+                self._ingest(Answered(owner, details["id"], details))
+
+    def _failed(self, place: Place, error: PlacesError) -> None:
+        gone = error.kind is PlacesErrorKind.GONE
+        if error.kind is PlacesErrorKind.BAD_REQUEST:
+            self._asker.stop(error.message)
+        state = PlaceState.GONE if gone else PlaceState.FAILED
+        with self._database.write() as connection:
+            finish(connection, place.place_id, state, error.message, datetime.now(UTC) if gone else None)
+        self._done.gone += gone
+        self._done.failed += not gone
+        if not gone:
+            self._done.failures.append((place.place_id, error.message))
+
+    def _ingest(self, answered: Answered) -> None:
+        """Details become a gym and its reviews; what cannot be used is in quarantine, and the place says so."""
+        before = self._done.ingested.gyms.quarantined
+        details = _as_ours(answered)
+        ingest_opened(self._database, [_Details(answered.place_id, details)], self._done.ingested)
+        bad = self._done.ingested.gyms.quarantined > before
+        closed = details.get("businessStatus") == _CLOSED
+        moved = details.get("movedPlaceId")
+        state, reason = PlaceState.CURRENT, None
+        if bad:
+            state = PlaceState.SET_ASIDE
+            reason = "the details cannot be used: `gym-enrichment show --quarantine` says why"
+        elif closed:
+            state, reason = PlaceState.GONE, f"{_CLOSED}{f', moved to {moved}' if moved else ''}"
+        with self._database.write() as connection:
+            if closed and isinstance(moved, str) and moved:
+                add_found(connection, [moved], f"moved from {answered.place_id}", datetime.now(UTC), self._stale)
+            finish(connection, answered.place_id, state, reason)
+        self._done.fetched += state is PlaceState.CURRENT
+        self._done.set_aside += state is PlaceState.SET_ASIDE
+        self._done.gone += state is PlaceState.GONE
+
+
+def _as_ours(answered: Answered) -> dict[str, Any]:
+    """Details under the id that the gym has here: one that Google renamed keeps its reviews and enrichments."""
+    if answered.google_id == answered.place_id:
+        return answered.details
+    theirs, ours = f"places/{answered.google_id}/", f"places/{answered.place_id}/"
+    reviews = answered.details.get("reviews")
+    if isinstance(reviews, list):
+        reviews = [
+            {**review, "name": str(review.get("name") or "").replace(theirs, ours, 1) or None}
+            if isinstance(review, dict)
+            else review
+            for review in reviews
+        ]
+    return {**answered.details, "id": answered.place_id, "reviews": reviews}
