@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from sqlalchemy import Column, Connection, func, select, update
 
 from gym_enrichment.storage.llm_admission import NANO
-from gym_enrichment.storage.llm_holds import lock_budgets
 from gym_enrichment.storage.tables import place_requests
 from gym_enrichment.storage.upsert import dialect_insert
 
@@ -37,13 +36,12 @@ def take_request(connection: Connection, sku: str, price: int, limits: PlacesLim
     """Count a request that is about to be sent; returns the limit that forbids it, if one does.
 
     Args:
-        connection: in a writing transaction.
+        connection: in a writing transaction, behind `admit_within`, which lets one in at a time.
         sku: what it is billed as.
         price: billionths of a dollar.
         limits: never passed.
         now: decides on day and month.
     """
-    lock_budgets(connection)
     day = _day(now)
     if limits.requests_per_day is not None:
         asked = _sum(connection, place_requests.c.requests, day)

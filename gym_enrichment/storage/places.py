@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, o
 
 from gym_enrichment.domain.places import PlaceState
 from gym_enrichment.storage.clock import clock
-from gym_enrichment.storage.tables import gyms, places
+from gym_enrichment.storage.tables import gyms, places, quarantine
 from gym_enrichment.storage.upsert import dialect_insert
 
 CLAIM_SECONDS = 300.0
@@ -131,6 +131,12 @@ def waiting_answers(connection: Connection) -> list[Answered]:
     """Details that were paid for and not ingested: a process ended between the two."""
     query = select(places.c.place_id, places.c.google_id, places.c.answer).where(places.c.state == PlaceState.ANSWERED)
     return [Answered(*row) for row in connection.execute(query.order_by(places.c.place_id))]
+
+
+def sources_set_aside(connection: Connection, sources: Sequence[str]) -> set[str]:
+    """Those of `sources` whose gym is in quarantine."""
+    query = select(quarantine.c.source).where(quarantine.c.source.in_(sources), quarantine.c.kind == "gyms")
+    return set(connection.execute(query).scalars())
 
 
 def finish(

@@ -16,7 +16,7 @@ from gym_enrichment.settings import Settings
 from gym_enrichment.sources.google_places import PlacesError, Sku
 from gym_enrichment.sources.google_places.errors import MAYBE_CHARGED, STOPS, TRANSIENT
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.llm_admission import NANO, Terms, Verdict, Want, admit
+from gym_enrichment.storage.llm_admission import NANO, Terms, Verdict, Want, admit_within
 from gym_enrichment.storage.place_requests import PlacesLimits, PlacesUsage, take_back_charge, take_request
 
 Answer = TypeVar("Answer")
@@ -106,14 +106,14 @@ class Asker:
             self._check()
             await self._nap(self._pause_until - asyncio.get_running_loop().time(), hold)
             self._check()
-            [admission] = admit(self.database, self._terms, [Want(0, 0)])
-            if admission.verdict is Verdict.ADMITTED:
-                break
+            now = datetime.now(UTC)
+            with self.database.write() as connection:
+                hold(connection)
+                [admission] = admit_within(connection, self._terms, [Want(0, 0)])
+                if admission.verdict is not Verdict.WAIT:
+                    forbidden = take_request(connection, sku, sku.price, self.limits, now)
+                    break
             await self._nap(admission.seconds, hold)
-        now = datetime.now(UTC)
-        with self.database.write() as connection:
-            forbidden = take_request(connection, sku, sku.price, self.limits, now)
-            hold(connection)
         if forbidden:
             self.stop(forbidden)
         self._check()

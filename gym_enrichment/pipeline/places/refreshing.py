@@ -1,7 +1,7 @@
 """Fetches the details of places that were found, and of those whose details are 30 days old.
 
-Details are saved in the transaction after they arrive, before they are ingested: a process that dies between the two
-leaves them for the next one, and nothing is paid twice. Then they go the way of a file of details.
+Details are saved as they arrive, and ingested some at a time, the way of a file of details: a process that dies
+between the two leaves them for the next one, and nothing is paid twice.
 What must not live here: limits and retries (`asking`).
 """
 
@@ -31,10 +31,12 @@ from gym_enrichment.storage.places import (
     release_claim,
     renew_claim,
     save_answer,
+    sources_set_aside,
     waiting_answers,
 )
 
 _AT_ONCE = 8
+_INGESTED_AT_ONCE = 25
 _CLOSED = "CLOSED_PERMANENTLY"
 
 
@@ -83,13 +85,13 @@ class _Refresher:
         self._started = datetime.now(UTC)
         self._stale = self._started - FRESH
         self._done = Refresh()
+        self._answered: dict[str, Answered] = {}
 
     async def run(self) -> Refresh:
         with self._database.write() as connection:
             adopt_gyms(connection)
-            waiting = waiting_answers(connection)
-        for answered in waiting:
-            self._ingest(answered)
+            self._answered = {answered.place_id: answered for answered in waiting_answers(connection)}
+        self._ingest()
         settings = self._settings
         self._asker = Asker(settings, self._database)
         async with (
@@ -98,6 +100,7 @@ class _Refresher:
         ):
             for _ in range(_AT_ONCE):
                 tasks.create_task(self._work())
+        self._ingest()
         with self._database.read() as connection:
             self._done.due = count_due(connection, self._stale)
         self._done.usage, self._done.stopped = self._asker.usage(), self._asker.stopped
@@ -126,12 +129,22 @@ class _Refresher:
         except PlacesError as error:
             self._failed(place, error)
         else:
-            with self._database.write() as connection:
-                owner = save_answer(connection, place, details, datetime.now(UTC))
-            self._done.id_changed += details["id"] != place.google_id
-            self._done.gone += owner != place.place_id
-            if owner is not None:
-                self._ingest(Answered(owner, details["id"], details))
+            self._save(place, details)
+
+    def _save(self, place: Place, details: dict[str, Any]) -> None:
+        """Keep what was paid for; ingest it with others."""
+        now = datetime.now(UTC)
+        moved = details.get("movedPlaceId")
+        with self._database.write() as connection:
+            owner = save_answer(connection, place, details, now)
+            if isinstance(moved, str) and moved:
+                add_found(connection, [moved], f"moved from {place.place_id}", now, self._stale)
+        self._done.id_changed += details["id"] != place.google_id
+        self._done.gone += owner != place.place_id
+        if owner is not None:
+            self._answered[owner] = Answered(owner, details["id"], details)
+        if len(self._answered) >= _INGESTED_AT_ONCE:
+            self._ingest()
 
     def _failed(self, place: Place, error: PlacesError) -> None:
         gone = error.kind is PlacesErrorKind.GONE
@@ -145,27 +158,28 @@ class _Refresher:
         if not gone:
             self._done.failures.append((place.place_id, error.message))
 
-    def _ingest(self, answered: Answered) -> None:
-        """Details become a gym and its reviews; what cannot be used is in quarantine, and the place says so."""
-        before = self._done.ingested.gyms.quarantined
-        details = _as_ours(answered)
-        ingest_opened(self._database, [_Details(answered.place_id, details)], self._done.ingested)
-        bad = self._done.ingested.gyms.quarantined > before
-        closed = details.get("businessStatus") == _CLOSED
-        moved = details.get("movedPlaceId")
-        state, reason = PlaceState.CURRENT, None
-        if bad:
-            state = PlaceState.SET_ASIDE
-            reason = "the details cannot be used: `gym-enrichment show --quarantine` says why"
-        elif closed:
-            state, reason = PlaceState.GONE, f"{_CLOSED}{f', moved to {moved}' if moved else ''}"
+    def _ingest(self) -> None:
+        """Details become gyms and reviews; what cannot be used is in quarantine, and the place says so."""
+        answered, self._answered = self._answered, {}
+        sources = {place_id: _Details(place_id, _as_ours(found)) for place_id, found in answered.items()}
+        ingest_opened(self._database, list(sources.values()), self._done.ingested)
         with self._database.write() as connection:
-            if closed and isinstance(moved, str) and moved:
-                add_found(connection, [moved], f"moved from {answered.place_id}", datetime.now(UTC), self._stale)
-            finish(connection, answered.place_id, state, reason)
-        self._done.fetched += state is PlaceState.CURRENT
-        self._done.set_aside += state is PlaceState.SET_ASIDE
-        self._done.gone += state is PlaceState.GONE
+            bad = sources_set_aside(connection, [source.name for source in sources.values()])
+            for place_id, found in sorted(answered.items()):
+                state, reason = _outcome(found.details, bad=sources[place_id].name in bad)
+                finish(connection, place_id, state, reason)
+                self._done.fetched += state is PlaceState.CURRENT
+                self._done.set_aside += state is PlaceState.SET_ASIDE
+                self._done.gone += state is PlaceState.GONE
+
+
+def _outcome(details: dict[str, Any], *, bad: bool) -> tuple[PlaceState, str | None]:
+    if bad:
+        return PlaceState.SET_ASIDE, "the details cannot be used: `gym-enrichment show --quarantine` says why"
+    if details.get("businessStatus") != _CLOSED:
+        return PlaceState.CURRENT, None
+    moved = details.get("movedPlaceId")
+    return PlaceState.GONE, f"{_CLOSED}{f', moved to {moved}' if moved else ''}"
 
 
 def _as_ours(answered: Answered) -> dict[str, Any]:
