@@ -149,6 +149,7 @@ class PlacesServer(LoopbackServer):
         self.most_at_once = 0
         self.url = ""
         self._at_once = 0
+        self._closing = asyncio.Event()
         self._before: Counter[str] = Counter()
         self._tokens: dict[str, tuple[dict[str, Any], int]] = {}
 
@@ -157,9 +158,13 @@ class PlacesServer(LoopbackServer):
 
     def app(self) -> web.Application:
         app = web.Application()
+        app.on_shutdown.append(self._let_go)
         app.router.add_post("/v1/places:searchText", self._search)
         app.router.add_get("/v1/places/{id}", self._details)
         return app
+
+    async def _let_go(self, _app: web.Application) -> None:
+        self._closing.set()
 
     def good_details(self) -> Counter[str]:
         """How often the details of each place were given in full."""
@@ -215,7 +220,7 @@ class PlacesServer(LoopbackServer):
             assert request.transport is not None
             request.transport.close()
             return web.Response()
-        await asyncio.sleep(60)
+        await self._closing.wait()
         return web.Response()
 
     def _refusal(self, request: web.Request, mask: str) -> tuple[int, dict[str, Any]] | None:

@@ -87,7 +87,7 @@ def save_page(connection: Connection, tile: Tile, token: str | None, pages: int,
 
 def finish_tile(connection: Connection, tile: Tile, state: TileState, reason: str | None = None) -> None:
     """Say what became of a tile, and end its claim."""
-    _change(connection, tile, state=state, reason=reason, page_token=None, claimed_until=0.0)
+    _change(connection, tile, state=state, reason=reason, claimed_until=0.0)
 
 
 def split_tile(connection: Connection, tile: Tile, now: datetime) -> None:

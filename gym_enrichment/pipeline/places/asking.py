@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from gym_enrichment.storage.llm_admission import NANO, Terms, Verdict, Want, adm
 from gym_enrichment.storage.place_requests import PlacesLimits, PlacesUsage, take_back_charge, take_request
 
 Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 MOST_ATTEMPTS = 5
 """Attempts at one request while its errors are transient."""
@@ -50,11 +52,29 @@ class Asker:
         self.database = database
         self.limits = limits_of(settings)
         self.stopped: str | None = None
+        self._turn = asyncio.Lock()
         self._terms = Terms(settings.places_url, settings.places_requests_per_minute, None, {})
         self._requests: Counter[Sku] = Counter()
         self._charged: Counter[Sku] = Counter()
         self._failures = 0
         self._pause_until = 0.0
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """What `work` returns, in a writing transaction, as `off_loop`."""
+
+        def written() -> Result:
+            with self.database.write() as connection:
+                return work(connection)
+
+        return await self.off_loop(written)
+
+    async def off_loop(self, work: Callable[[], Result]) -> Result:
+        """Work with the database in another thread, one piece at a time.
+
+        While it waits for a lock, answers are still taken: one that was paid for must not run into its timeout.
+        """
+        async with self._turn:
+            return await asyncio.to_thread(work)
 
     async def ask(self, sku: Sku, send: Callable[[], Awaitable[Answer]], hold: Callable[[Connection], None]) -> Answer:
         """The answer to a request.
@@ -74,7 +94,7 @@ class Asker:
             try:
                 answer = await send()
             except PlacesError as error:
-                charged += self._settle(sku, taken_at, error)
+                charged += await self._settle(sku, taken_at, error)
                 if error.kind not in TRANSIENT:
                     self._failures = 0
                     raise
@@ -107,30 +127,35 @@ class Asker:
             await self._nap(self._pause_until - asyncio.get_running_loop().time(), hold)
             self._check()
             now = datetime.now(UTC)
-            with self.database.write() as connection:
-                hold(connection)
-                [admission] = admit_within(connection, self._terms, [Want(0, 0)])
-                if admission.verdict is not Verdict.WAIT:
-                    forbidden = take_request(connection, sku, sku.price, self.limits, now)
-                    break
-            await self._nap(admission.seconds, hold)
-        if forbidden:
-            self.stop(forbidden)
-        self._check()
-        self._requests[sku] += 1
-        return now
+            wait, forbidden = await self.write(partial(self._take, sku, hold, now))
+            if forbidden:
+                self.stop(forbidden)
+            self._check()
+            if wait == 0.0:
+                self._requests[sku] += 1
+                return now
+            await self._nap(wait, hold)
+
+    def _take(
+        self, sku: Sku, hold: Callable[[Connection], None], now: datetime, connection: Connection
+    ) -> tuple[float, str | None]:
+        """Count a request, or say for how long it must wait, or why it may not be sent."""
+        hold(connection)
+        [admission] = admit_within(connection, self._terms, [Want(0, 0)])
+        if admission.verdict is Verdict.WAIT:
+            return admission.seconds, None
+        return 0.0, take_request(connection, sku, sku.price, self.limits, now)
 
     def _check(self) -> None:
         if self.stopped is not None:
             raise PlacesStopped(self.stopped)
 
-    def _settle(self, sku: Sku, taken_at: datetime, error: PlacesError) -> int:
+    async def _settle(self, sku: Sku, taken_at: datetime, error: PlacesError) -> int:
         """Book a failed attempt; returns whether it may have been charged."""
         if error.kind in MAYBE_CHARGED:
             self._charged[sku] += 1
             return 1
-        with self.database.write() as connection:
-            take_back_charge(connection, sku, sku.price, taken_at)
+        await self.write(lambda connection: take_back_charge(connection, sku, sku.price, taken_at))
         if error.kind in STOPS:
             self.stop(error.message)
             raise PlacesStopped(error.message) from None
@@ -155,8 +180,7 @@ class Asker:
             await asyncio.sleep(min(seconds, _NAP_SECONDS))
             seconds -= _NAP_SECONDS
             if seconds > 0:
-                with self.database.write() as connection:
-                    hold(connection)
+                await self.write(hold)
 
 
 def limits_of(settings: Settings) -> PlacesLimits:

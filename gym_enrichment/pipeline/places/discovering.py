@@ -9,6 +9,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy import Connection
 
 from gym_enrichment.domain.places import Area, TileState
 from gym_enrichment.pipeline.places import FRESH
@@ -75,12 +78,13 @@ class _Discoverer:
         self._found = Discovery()
 
     async def run(self) -> Discovery:
-        with self._database.write() as connection:
-            open_areas(connection, self._areas, self._query, self._started, self._stale)
         settings = self._settings
         self._asker = Asker(settings, self._database)
+        await self._asker.write(
+            lambda connection: open_areas(connection, self._areas, self._query, self._started, self._stale)
+        )
         async with PlacesClient(settings.places_url, self._key, settings.places_timeout_seconds) as self._client:
-            while self._asker.stopped is None and (tiles := self._claim()):
+            while self._asker.stopped is None and (tiles := await self._asker.write(self._claim)):
                 async with asyncio.TaskGroup() as tasks:
                     for tile in tiles:
                         tasks.create_task(self._search(tile))
@@ -93,10 +97,9 @@ class _Discoverer:
         found.usage, found.stopped = self._asker.usage(), self._asker.stopped
         return found
 
-    def _claim(self) -> list[Tile]:
-        with self._database.write() as connection:
-            now = datetime.now(UTC)
-            return claim_tiles(connection, self._areas, self._query, self._started, now, _AT_ONCE)
+    def _claim(self, connection: Connection) -> list[Tile]:
+        now = datetime.now(UTC)
+        return claim_tiles(connection, self._areas, self._query, self._started, now, _AT_ONCE)
 
     async def _search(self, tile: Tile) -> None:
         try:
@@ -104,12 +107,11 @@ class _Discoverer:
             if located is not None:
                 await self._pages(located)
         except PlacesStopped:
-            with self._database.write() as connection:
-                release_tile(connection, tile)
+            await self._asker.write(lambda connection: release_tile(connection, tile))
         except PlacesError as error:
             if error.kind is PlacesErrorKind.BAD_REQUEST:
                 self._asker.stop(error.message)
-            self._finish(tile, TileState.FAILED, error.message)
+            await self._fail(tile, error.message)
 
     async def _located(self, tile: Tile) -> Tile | None:
         """The tile with its rectangle; None when Google does not know the area."""
@@ -120,26 +122,30 @@ class _Discoverer:
         )
         if rectangle is None:
             reason = "Google Places knows no place of this name; give SOUTH,WEST,NORTH,EAST instead"
-            self._finish(tile, TileState.FAILED, reason)
+            await self._fail(tile, reason)
             return None
-        with self._database.write() as connection:
-            save_rectangle(connection, tile, rectangle)
+        await self._asker.write(partial(save_rectangle, tile=tile, rectangle=rectangle))
         return replace(tile, rectangle=rectangle)
 
     async def _pages(self, tile: Tile) -> None:
+        begun_anew = False
         while True:
-            page = await self._page(tile)
+            page = await self._page(tile, begun_anew)
             if page is None:
-                # The token has expired, or belongs to another query: from the first page on.
-                tile = replace(tile, page_token=None, pages=0, results=0)
+                # The token has expired: from the first page on.
+                begun_anew, tile = True, replace(tile, page_token=None, pages=0, results=0)
                 continue
             tile = replace(tile, page_token=page.next_token, pages=tile.pages + 1, results=tile.results + len(page.ids))
-            self._save(tile, page)
+            new, split = await self._asker.write(partial(self._save, tile, page))
+            self._found.pages += 1
+            self._found.new += new
+            self._found.known += len(set(page.ids)) - new
+            self._found.split += split
             if page.next_token is None:
                 return
 
-    async def _page(self, tile: Tile) -> Page | None:
-        """The next page; None when its token is not accepted."""
+    async def _page(self, tile: Tile, begun_anew: bool) -> Page | None:
+        """The next page; None when its token is not accepted any more, unless that happens again and again."""
         rectangle = tile.rectangle
         assert rectangle is not None
         try:
@@ -149,30 +155,26 @@ class _Discoverer:
                 lambda connection: renew_tile(connection, tile),
             )
         except PlacesError as error:
-            if error.kind is PlacesErrorKind.BAD_REQUEST and tile.page_token is not None:
+            if error.kind is PlacesErrorKind.BAD_REQUEST and tile.page_token is not None and not begun_anew:
                 return None
             raise
 
-    def _save(self, tile: Tile, page: Page) -> None:
-        """A page with its places, and what follows from the last one: one transaction."""
+    def _save(self, tile: Tile, page: Page, connection: Connection) -> tuple[int, bool]:
+        """A page with its places, and what follows from the last one; returns how many are new, and if it is cut."""
         now = datetime.now(UTC)
         rectangle = tile.rectangle
         assert rectangle is not None
-        with self._database.write() as connection:
-            new = add_found(connection, page.ids, tile.area, now, self._stale)
-            save_page(connection, tile, page.next_token, tile.pages, tile.results)
-            if page.next_token is None:
-                if tile.results < MOST_RESULTS:
-                    finish_tile(connection, tile, TileState.DONE)
-                elif rectangle.smallest:
-                    finish_tile(connection, tile, TileState.FULL, f"{tile.results} places on some 200 m")
-                else:
-                    split_tile(connection, tile, now)
-                    self._found.split += 1
-        self._found.pages += 1
-        self._found.new += new
-        self._found.known += len(set(page.ids)) - new
+        new = add_found(connection, page.ids, tile.area, now, self._stale)
+        save_page(connection, tile, page.next_token, tile.pages, tile.results)
+        last, crowded = page.next_token is None, tile.results >= MOST_RESULTS
+        split = last and crowded and not rectangle.smallest
+        if split:
+            split_tile(connection, tile, now)
+        elif last and crowded:
+            finish_tile(connection, tile, TileState.FULL, f"{tile.results} places on some 200 m")
+        elif last:
+            finish_tile(connection, tile, TileState.DONE)
+        return new, split
 
-    def _finish(self, tile: Tile, state: TileState, reason: str) -> None:
-        with self._database.write() as connection:
-            finish_tile(connection, tile, state, reason)
+    async def _fail(self, tile: Tile, reason: str) -> None:
+        await self._asker.write(lambda connection: finish_tile(connection, tile, TileState.FAILED, reason))

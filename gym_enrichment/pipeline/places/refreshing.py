@@ -6,11 +6,15 @@ What must not live here: limits and retries (`asking`).
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from gym_enrichment.domain.places import PlaceState
+from sqlalchemy import Connection
+
+from gym_enrichment.domain.places import NAME_LENGTH, PlaceState
 from gym_enrichment.pipeline.ingesting import ingest_opened
 from gym_enrichment.pipeline.places import FRESH
 from gym_enrichment.pipeline.places.asking import MOST_CHARGED, Asker, PlacesStopped, limits_of
@@ -88,19 +92,17 @@ class _Refresher:
         self._answered: dict[str, Answered] = {}
 
     async def run(self) -> Refresh:
-        with self._database.write() as connection:
-            adopt_gyms(connection)
-            self._answered = {answered.place_id: answered for answered in waiting_answers(connection)}
-        self._ingest()
         settings = self._settings
         self._asker = Asker(settings, self._database)
+        self._answered = await self._asker.write(_left_behind)
+        await self._ingest()
         async with (
             PlacesClient(settings.places_url, self._key, settings.places_timeout_seconds) as self._client,
             asyncio.TaskGroup() as tasks,
         ):
             for _ in range(_AT_ONCE):
                 tasks.create_task(self._work())
-        self._ingest()
+        await self._ingest()
         with self._database.read() as connection:
             self._done.due = count_due(connection, self._stale)
         self._done.usage, self._done.stopped = self._asker.usage(), self._asker.stopped
@@ -108,12 +110,13 @@ class _Refresher:
 
     async def _work(self) -> None:
         while self._asker.stopped is None and self._left != 0:
-            with self._database.write() as connection:
-                place = claim_place(connection, self._stale, self._started, datetime.now(UTC))
-            if place is None:
-                return
             if self._left is not None:
                 self._left -= 1
+            place = await self._asker.write(
+                lambda connection: claim_place(connection, self._stale, self._started, datetime.now(UTC))
+            )
+            if place is None:
+                return
             await self._fetch(place)
 
     async def _fetch(self, place: Place) -> None:
@@ -124,53 +127,64 @@ class _Refresher:
                 lambda connection: renew_claim(connection, place.place_id),
             )
         except PlacesStopped:
-            with self._database.write() as connection:
-                release_claim(connection, place.place_id)
+            await self._asker.write(lambda connection: release_claim(connection, place.place_id))
         except PlacesError as error:
-            self._failed(place, error)
+            await self._failed(place, error)
         else:
-            self._save(place, details)
+            owner = await self._asker.write(partial(self._save, place, details))
+            self._done.id_changed += details["id"] != place.google_id
+            self._done.gone += owner != place.place_id
+            if owner is not None:
+                self._answered[owner] = Answered(owner, details["id"], details)
+            if len(self._answered) >= _INGESTED_AT_ONCE:
+                await self._ingest()
 
-    def _save(self, place: Place, details: dict[str, Any]) -> None:
-        """Keep what was paid for; ingest it with others."""
+    def _save(self, place: Place, details: dict[str, Any], connection: Connection) -> str | None:
+        """Keep what was paid for, and note the place that it moved to; returns whose details these are."""
         now = datetime.now(UTC)
         moved = details.get("movedPlaceId")
-        with self._database.write() as connection:
-            owner = save_answer(connection, place, details, now)
-            if isinstance(moved, str) and moved:
-                add_found(connection, [moved], f"moved from {place.place_id}", now, self._stale)
-        self._done.id_changed += details["id"] != place.google_id
-        self._done.gone += owner != place.place_id
-        if owner is not None:
-            self._answered[owner] = Answered(owner, details["id"], details)
-        if len(self._answered) >= _INGESTED_AT_ONCE:
-            self._ingest()
+        if isinstance(moved, str) and moved:
+            add_found(connection, [moved], f"moved from {place.place_id}"[:NAME_LENGTH], now, self._stale)
+        return save_answer(connection, place, details, now)
 
-    def _failed(self, place: Place, error: PlacesError) -> None:
+    async def _failed(self, place: Place, error: PlacesError) -> None:
         gone = error.kind is PlacesErrorKind.GONE
         if error.kind is PlacesErrorKind.BAD_REQUEST:
             self._asker.stop(error.message)
-        state = PlaceState.GONE if gone else PlaceState.FAILED
-        with self._database.write() as connection:
-            finish(connection, place.place_id, state, error.message, datetime.now(UTC) if gone else None)
+        state, asked_at = (PlaceState.GONE, datetime.now(UTC)) if gone else (PlaceState.FAILED, None)
+        await self._asker.write(lambda connection: finish(connection, place.place_id, state, error.message, asked_at))
         self._done.gone += gone
         self._done.failed += not gone
         if not gone:
             self._done.failures.append((place.place_id, error.message))
 
-    def _ingest(self) -> None:
+    async def _ingest(self) -> None:
         """Details become gyms and reviews; what cannot be used is in quarantine, and the place says so."""
         answered, self._answered = self._answered, {}
+        if not answered:
+            return
+        became = Counter(await self._asker.off_loop(lambda: self._ingested(answered)))
+        self._done.fetched += became[PlaceState.CURRENT]
+        self._done.set_aside += became[PlaceState.SET_ASIDE]
+        self._done.gone += became[PlaceState.GONE]
+
+    def _ingested(self, answered: Mapping[str, Answered]) -> list[PlaceState]:
         sources = {place_id: _Details(place_id, _as_ours(found)) for place_id, found in answered.items()}
         ingest_opened(self._database, list(sources.values()), self._done.ingested)
+        became = []
         with self._database.write() as connection:
             bad = sources_set_aside(connection, [source.name for source in sources.values()])
             for place_id, found in sorted(answered.items()):
                 state, reason = _outcome(found.details, bad=sources[place_id].name in bad)
                 finish(connection, place_id, state, reason)
-                self._done.fetched += state is PlaceState.CURRENT
-                self._done.set_aside += state is PlaceState.SET_ASIDE
-                self._done.gone += state is PlaceState.GONE
+                became.append(state)
+        return became
+
+
+def _left_behind(connection: Connection) -> dict[str, Answered]:
+    """What a process before this one paid for and did not ingest; gyms of other sources become places too."""
+    adopt_gyms(connection)
+    return {answered.place_id: answered for answered in waiting_answers(connection)}
 
 
 def _outcome(details: dict[str, Any], *, bad: bool) -> tuple[PlaceState, str | None]:

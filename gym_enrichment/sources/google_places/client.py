@@ -55,6 +55,7 @@ class PlacesClient:
             timeout=aiohttp.ClientTimeout(total=self._timeout),
             headers={"X-Goog-Api-Key": self._key.get_secret_value()},
             trust_env=True,
+            middlewares=(_once,),
         )
         return self
 
@@ -150,6 +151,16 @@ class PlacesClient:
         if not isinstance(found, dict):
             raise _broken("no JSON object")
         return found
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends a GET again when its connection breaks: that request would be neither limited nor counted."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        raise _broken("nothing: the connection broke") from None
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
