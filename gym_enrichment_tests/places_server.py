@@ -7,6 +7,7 @@ gym_enrichment/sources/google_places). What must not live here: anything of the 
 import asyncio
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,11 +48,12 @@ _TOP_LEVEL = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: what for (an id, or the text of a search), its mask, and how it ended."""
+    """One request: what for (an id, or the text of a search), its mask, how it ended, and when (a monotonic clock)."""
 
     what: str
     mask: str
     outcome: str
+    at: float
 
     @property
     def is_details(self) -> bool:
@@ -144,7 +146,7 @@ class PlacesServer(LoopbackServer):
         self.world = world
         self.fault = fault
         self.asked: list[Asked] = []
-        self.retry_after = "1"
+        self.retry_after = "0"
         self.token_lives = True
         self.most_at_once = 0
         self.url = ""
@@ -196,7 +198,7 @@ class PlacesServer(LoopbackServer):
         try:
             status, body = self._refusal(request, mask) or answer(mask)
             fault = self.fault(what, before) if status == 200 else None
-            self.asked.append(Asked(what, mask, fault or ("ok" if status == 200 else str(status))))
+            self.asked.append(Asked(what, mask, fault or ("ok" if status == 200 else str(status)), time.monotonic()))
             if fault:
                 return await self._misbehave(request, fault, body)
             return web.json_response(body, status=status)

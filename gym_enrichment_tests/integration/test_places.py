@@ -308,17 +308,26 @@ def test_requests_of_a_minute_are_limited_over_processes(sqlite_database: Databa
 
 
 def test_what_google_asks_to_wait_is_waited(sqlite_database: Database) -> None:
-    with PlacesServer(few(1), lambda _what, before: "rate_limited" if before == 0 else None) as server:
+    with PlacesServer(few(1)) as server:
         settings = settings_for(sqlite_database, server)
         discover(settings, CENTRE)
+        server.fault = lambda _what, before: "rate_limited" if before == 0 else None
+        server.forget()
         server.retry_after = "700"
-        asked = len(server.asked)
 
         done = refresh(settings)
 
         assert done.stopped is not None
         assert "asks to wait 700 s" in done.stopped
-        assert (len(server.asked) - asked, done.due) == (1, 1)
+        assert (len(server.asked), done.due) == (1, 1)
+
+        server.forget()
+        server.retry_after = "1"
+
+        assert refresh(settings).fetched == 1
+
+        [refused, answered] = server.asked
+        assert answered.at - refused.at >= 1.0
 
 
 @pytest.mark.parametrize(
