@@ -1,12 +1,14 @@
 """`gym-enrichment places`: finding gyms at Google Places, and fetching their details."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gym_enrichment.commands.arguments import json_option
-from gym_enrichment.commands.exits import SOME_FAILED, refuse
+from gym_enrichment.commands.exits import INTERRUPTED, SOME_FAILED, refuse
 from gym_enrichment.domain.places import Area, AreaError, parse_area
 from gym_enrichment.settings import Settings, load_settings
 
@@ -44,7 +46,8 @@ def discover(areas: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
         _show_estimate("What `places discover` would ask", estimate_discovery(settings, wanted), as_json)
         say("each place that it finds is then one request of `places refresh`")
         return
-    found = discover_areas(settings, wanted)
+    with _goes_on_later():
+        found = discover_areas(settings, wanted)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -72,7 +75,8 @@ def refresh(limit: int | None, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         _show_estimate("What `places refresh` would ask", estimate_refresh(settings, limit), as_json)
         return
-    done = refresh_places(settings, limit)
+    with _goes_on_later():
+        done = refresh_places(settings, limit)
     report_ingest(settings, done.ingested)
     if as_json:
         print_json(done.as_dict())
@@ -103,6 +107,17 @@ def show(as_json: bool) -> None:
     print_table("Requests of this month", ["SKU", "requests", "charged", "cost, $"], _rows(month))
     if reasons:
         print_table("Why", ["place", "state", "reason"], [[r["place_id"], r["state"], r["reason"]] for r in reasons])
+
+
+@contextmanager
+def _goes_on_later() -> Iterator[None]:
+    from gym_enrichment.console import say
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped: what was answered is saved; the same command goes on from here")
+        sys.exit(INTERRUPTED)
 
 
 def _areas(settings: Settings, given: tuple[str, ...]) -> tuple[Area, ...]:

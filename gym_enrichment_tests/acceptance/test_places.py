@@ -1,6 +1,7 @@
 """Google Places as users meet it: the command line, and Dagster's job and schedule."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,13 @@ from typing import Any
 import dagster as dg
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Table, func, select
 
 from gym_enrichment.cli import main
 from gym_enrichment.definitions import build_definitions
 from gym_enrichment.resources import GymPipeline
-from gym_enrichment.storage.tables import reviews
-from gym_enrichment_tests.acceptance.conftest import User, new_user
+from gym_enrichment.storage.tables import places, reviews
+from gym_enrichment_tests.acceptance.conftest import CLI, User, new_user, wait_for
 from gym_enrichment_tests.places_server import KEY, PlacesServer, World, place_id
 
 CENTRE = "36.60,2.90,36.86,3.30"
@@ -69,6 +70,29 @@ def test_from_an_area_to_gyms_with_the_cost_before_and_after(user: User, server:
     assert "NOT_FOUND" in shown
     for file in user.folder.rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes()
+
+
+def test_ctrl_c_stops_without_losing_what_was_answered(user: User, server: PlacesServer) -> None:
+    user.cli("places", "discover", "--area", CENTRE).succeeded()
+    server.fault = lambda what, _before: "timeout" if what in {place_id(4), place_id(5)} else None
+    log = user.folder / "log"
+    process = user.start([*CLI, "places", "refresh"], log)
+    wait_for("all but two details", lambda: count(user, places, places.c.state == "answered") == 4)
+    wait_for("the others", lambda: sum(asked.outcome == "timeout" for asked in server.asked) == 2)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(30) == 130
+    said = log.read_text()
+    assert "the same command goes on from here" in said
+    assert "Traceback" not in said
+    server.fault = lambda _what, _before: None
+    assert user.cli("places", "refresh", "--json").succeeded().json["gyms"]["new"] == 4
+    assert set(server.good_details().values()) == {1}
+
+
+def count(user: User, table: Table, *where: ColumnElement[bool]) -> int:
+    with user.database.read() as connection:
+        return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
 
 
 def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str, **variables: str) -> Any:
@@ -150,9 +174,7 @@ def test_dagster_discovers_and_refreshes_and_shows_the_figures(user: User, serve
     costs = {row.data["sku"]: row.data["cost_usd"] for row in figures["google_places"]["requests_this_month"].records}
     assert costs == {DETAILS: 0.15, "Text Search Essentials (IDs Only)": 0}
     assert figures["raw_gyms"]["dagster/row_count"] == figures["raw_gyms"]["google_places_current"] == 6
-    with settings.database.read() as connection:
-        stored = connection.execute(select(func.count()).select_from(reviews)).scalar_one()
-    assert figures["raw_reviews"]["new"] == stored == 12
+    assert figures["raw_reviews"]["new"] == count(user, reviews) == 12
 
 
 def latest(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
