@@ -10,7 +10,7 @@ FUZZED := gym_enrichment_tests/fuzz gym_enrichment_tests/unit/pipeline/test_form
 PORT ?= 3000
 ADMIN_PORT ?= 3001
 
-.PHONY: demo test check audit fuzz bench compare eval pictures ui fleet install clean
+.PHONY: demo test check audit fuzz bench compare eval real-model pictures ui fleet install clean
 
 install: $(READY)
 
@@ -39,6 +39,11 @@ eval: $(READY)  ## quality, figure by figure: golden set, hostile reviews, real 
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/gym-enrichment eval
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/python -m benchmarks.quality
 
+real-model: $(READY)  ## a small real model on the CPU: compiles its server for some minutes, then asks it
+	test -x .venv-model/bin/python || $(PYTHON) -m venv .venv-model
+	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/real_model.txt
+	$(BIN)/python -m benchmarks.real_model --python .venv-model/bin/python
+
 pictures: $(READY)  ## docs/pictures: the report page of the demo, in the Chromium of this machine
 	$(BIN)/python -m gym_enrichment_tests.pictures
 
@@ -61,4 +66,4 @@ fleet: $(READY)  ## a whole fleet on this machine: Postgres, Valkey, webservers,
 	$(BIN)/python -m deploy --port $(PORT) --admin-port $(ADMIN_PORT)
 
 clean:
-	rm -rf $(VENV) .gym
+	rm -rf $(VENV) .venv-model .gym

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gym_enrichment.settings import Settings, SettingsError, load_settings
 
 NAMES = sorted(field.alias for field in Settings.model_fields.values() if field.alias is not None)
-SECRETS = {"OPENAI_API_KEY", "GYM_DATABASE_URL", "GYM_ALERT_WEBHOOK", "OPENAI_BASE_URL"}
+SECRETS = {"OPENAI_API_KEY", "GYM_DATABASE_URL", "GYM_ALERT_WEBHOOK", "GOOGLE_PLACES_API_KEY", "OPENAI_BASE_URL"}
 """Variables whose values no error may repeat; in a base URL somebody may have put a password."""
 
 
@@ -18,7 +18,7 @@ SECRETS = {"OPENAI_API_KEY", "GYM_DATABASE_URL", "GYM_ALERT_WEBHOOK", "OPENAI_BA
 def _nothing_set_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith(("OPENAI_", "GYM_")):
+            if name.startswith(("OPENAI_", "GYM_", "GOOGLE_")):
                 patch.delenv(name)
         yield
 
