@@ -50,7 +50,7 @@ def test_any_environment_is_settings_or_an_error_that_names_the_variable(variabl
 
 
 def is_in(secret: str, text: str) -> bool:
-    return len(secret) >= 8 and secret in text
+    return len(secret) > len("https://host/v1") and secret in text
 
 
 def _aliases() -> list[tuple[str, str]]:
