@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from gym_enrichment.domain.folding import MARK, fold
 from gym_enrichment.domain.instruction_frames import FRAMES, OTHER_SCRIPTS
 from gym_enrichment.domain.instruction_words import ADVERBS, LOOSE, LOOSE_PAIRS, ORDERS, SQUEEZED, STRICT, STRICT_PAIRS
+from gym_enrichment.domain.sieve import Sieve
 
 _LONGEST = 60_000  # characters of a review that are read
 _INVISIBLE = re.compile(
@@ -41,6 +42,8 @@ _SENTENCE_ENDS = re.compile(r"[\n\r.!?:;|؟؛。！？•=>\]}]+")
 _COMMAS = re.compile(r"[,،\"“”«»()\[{<—–…*#/]+| -+ ")
 _PAIRED = frozenset(pair.split()[0] for pair in STRICT_PAIRS | LOOSE_PAIRS)
 _NO_WORD = re.compile(r"[^\w|,]+|_+")
+_RULES = (*ORDERS, SQUEEZED)
+_SIEVE = Sieve([rule.hints for rule in _RULES])
 
 
 def tries_to_steer(text: str) -> bool:
@@ -107,8 +110,12 @@ def _steers(text: str) -> bool:
     if not text.isascii() and OTHER_SCRIPTS.search(text):
         return True
     words = _COMMAS.sub(" , ", _SENTENCE_ENDS.sub(" | ", f"\n{text}\n"))
-    plain = _with_places(_NO_WORD.sub(" ", words).split())
-    return any(rule.found(plain) for rule in ORDERS) or SQUEEZED.found(plain)
+    in_order = _NO_WORD.sub(" ", words).split()
+    suspected = _SIEVE.passing(set(in_order))
+    if not suspected:
+        return False
+    plain = _with_places(in_order)
+    return any(_RULES[number].found(plain) for number in suspected)
 
 
 def _with_places(words: list[str]) -> str:

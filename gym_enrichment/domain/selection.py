@@ -175,7 +175,7 @@ def _candidates(readings: Iterable[Reading], steering: set[int], left_out: Count
             left_out["empty"] += 1
         elif reading.number in steering:
             left_out["instruction"] += 1
-        elif repeats.exact(reading.folded):
+        elif repeats.exact(reading):
             left_out["repeat"] += 1
         elif reading.says_nothing:
             trifles.append(reading)
