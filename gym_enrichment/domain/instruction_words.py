@@ -179,8 +179,8 @@ ORDERS = (
         r"|نهايه (?:ال)?(?:تقييمات|مراجعات|تعليقات|بيانات)|\bende der (?:bewertungen|daten|rezensionen|eingabe)\b",
     ),
     _order(
-        "ai ,ia ,llm,gpt,openai,model,bot,robot,ki ,intelli,ذكاء,نموذج,روبوت,lenguaje,sprach,assistant,asistente,assistent"
-        ",summar,annot,crawler,scraper,parser",
+        " ai , ia ,llm,gpt,openai,model,bot ,bots , ki ,intelli,ذكاء,نموذج,روبوت,lenguaje,sprach,assistant,asistente,assistent"
+        ",summar,annotat,crawler,scraper,parser",
         r"[|,] (?:dear|hey|hi|hello|ok|okay|attention|important|note|message|reminder|instructions?|info|warning|memo|notice|to"
         r"|for|psst|cher|chere|bonjour|salut|a|pour|rappel|consignes?|hola|estimad[oa]|querid[oa]|nota|mensaje|para|atencion|an"
         r"|liebe|lieber|hallo|hinweis|achtung|nachricht|ya|salam|الي|عزيزي|عزيزتي|ملاحظه|مرحبا|يا|رساله|تنبيه) (?:to |for |the"

@@ -32,6 +32,7 @@ _LOOKALIKES = str.maketrans(
     "aeopcyxijsdhlkmtbhrnaeopityvknwignroeabcdjklmptuvwzhy",
 )
 _LEET = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"})
+_LEET_SIGN = re.compile(r"[0-9@$]")
 _LEET_WORD = re.compile(r"(?<!\w)(?=[a-z0-9@$]{0,12}[a-z])(?=[a-z@$]{0,12}[0-9@$])[a-z0-9@$!]{3,24}(?!\w)")
 _SPACED = re.compile(r"(?<!\w)(?:[^\W_][\W_]{1,3}){7,}[^\W_](?!\w)")
 _BETWEEN = re.compile(r"[\W_]+")
@@ -89,7 +90,7 @@ def _variants(text: str) -> Iterator[str]:
     alike = text if text.isascii() else text.translate(_LOOKALIKES)
     if alike != text:
         yield alike
-    leet = _LEET_WORD.sub(lambda word: word[0].translate(_LEET), alike)
+    leet = _LEET_WORD.sub(lambda word: word[0].translate(_LEET), alike) if _LEET_SIGN.search(alike) else alike
     if leet != alike:
         yield leet
     spaced = _SPACED.sub(_close_up, leet)

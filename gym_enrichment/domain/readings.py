@@ -5,7 +5,6 @@ What must not live here: choosing among them (selection.py), and cleaning (revie
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,7 +12,8 @@ from functools import cached_property
 from itertools import accumulate
 from math import ceil
 
-from gym_enrichment.domain.amenities import Vocabulary, fold
+from gym_enrichment.domain.amenities import Vocabulary
+from gym_enrichment.domain.folding import fold, pieces
 from gym_enrichment.domain.models import Review
 from gym_enrichment.domain.reviews import LONGEST, informative_words, names_a_time, sentences
 from gym_enrichment.domain.women import may_speak_of_women, women_hints, women_only_statements
@@ -22,10 +22,10 @@ _FEWEST_WORDS = 4  # a text with fewer informative words, and no fact, says noth
 _SAME = 0.7  # share of three-word runs that makes a near-repeat
 _OWNERS = 100  # earlier reviews that a run is traced to
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_WORDS = re.compile(r"\w+")
 
 Fact = tuple[str, bool]
 """An amenity's id, and whether it is affirmed."""
+_Run = int
 
 
 def age_of(review: Review) -> tuple[datetime, str, str]:
@@ -110,26 +110,23 @@ class Reading:
     @cached_property
     def every_word(self) -> list[str]:
         """All words, in order, numbers and those that do not inform among them."""
-        return _WORDS.findall(self.folded)
+        return list(filter(None, pieces(self.folded)[::2]))
 
     @cached_property
     def runs(self) -> set[_Run]:
-        """Every three words that follow each other."""
+        """Every three words that follow each other, as their hash: hundreds of thousands of tuples would cost more."""
         words = self.every_word
-        return set(zip(words, words[1:], words[2:], strict=False))
+        return set(map(hash, zip(words, words[1:], words[2:], strict=False)))
 
     @cached_property
     def all_words(self) -> set[str]:
         """Those of the whole review."""
-        return set().union(*self.words)
+        return informative_words(self.folded)
 
     @cached_property
     def all_facts(self) -> set[Fact]:
         """Those of the whole review."""
         return set().union(*self.facts)
-
-
-_Run = tuple[str, str, str]
 
 
 class Repeats:

@@ -231,13 +231,13 @@ def _cover(draft: _Draft, candidates: Sequence[Reading], *, affirmed: bool, time
     said: Counter[Fact] = Counter(fact for c in candidates for i in draft.kept(c) for fact in c.facts[i])
     pool = _pool(candidates, affirmed)
     while pool:
-        worth, best = max(
-            ((_worth(draft.kept(unit[0]), unit, said, affirmed, times), unit) for unit in pool),
-            key=lambda found: found[0],
-        )
-        if not worth:
+        worths = [_worth(draft.kept(unit[0]), unit, said, affirmed, times) for unit in pool]
+        most = max(worths)
+        if not most:
             return
-        pool.remove(best)
+        best = pool[worths.index(most)]
+        # What is worth nothing now never will be: it gets more said and more kept.
+        pool = [unit for unit, worth in zip(pool, worths, strict=True) if worth and unit is not best]
         candidate, i = best
         if draft.keep(candidate, {i}, limit):
             said.update(candidate.facts[i])

@@ -14,47 +14,54 @@ _LONGEST = 30  # characters of a word that is remembered: what is longer hardly 
 class Sieve:
     """For rules that match only texts in which one of their hints stands as a substring.
 
-    A word of a text either holds a part of some hint or it does not, whatever text it stands in: that is found out
-    when the word is first met. A text none of whose words holds a part of a rule's hints cannot match the rule; what
-    passes may match it. Remembers words up to a limit.
+    Where a hint stands in a text, words of the text hold its parts. Whether a word does is found out when it is first
+    met, in whatever text: a text without the parts of any hint of a rule cannot match the rule; what passes may match
+    it. Words are remembered up to a limit.
     """
 
     def __init__(self, hints: Sequence[Iterable[str]]) -> None:
-        """From the hints of each rule. Each hint needs a word character (ValueError)."""
-        self._parts = [(_part(hint), number) for number, several in enumerate(hints) for hint in several]
-        self._plain: set[str] = set()  # words that hold none
-        self._telling: dict[str, frozenset[int]] = {}
+        """From the hints of each rule. Each hint has a word character (ValueError if not)."""
+        self._hints: dict[str, list[tuple[frozenset[str], int]]] = {}  # by one part: all parts, and the rule
+        for rule, several in enumerate(hints):
+            for parts in map(_parts, several):
+                self._hints.setdefault(max(parts, key=len), []).append((frozenset(parts), rule))
+        self._parts = {part for found in self._hints.values() for parts, _ in found for part in parts}
+        self._plain: set[str] = set()  # words that hold no part
+        self._telling: dict[str, frozenset[str]] = {}
 
     def passing(self, words: Set[str]) -> set[int]:
         """The numbers of the rules that a text of these words may match.
 
-        The words must be all runs of word characters (`\\w+`) of the text.
+        Args:
+            words: all runs of word characters (`\\w+`) of the text.
         """
         unsure = words - self._plain
-        return set().union(*map(self._rules_of, unsure)) if unsure else set()
+        if not unsure:
+            return set()
+        found = set().union(*map(self._parts_in, unsure))
+        return {rule for part in found for parts, rule in self._hints.get(part, ()) if parts <= found}
 
-    def _rules_of(self, word: str) -> frozenset[int]:
+    def _parts_in(self, word: str) -> frozenset[str]:
         known = self._telling.get(word)
         if known is None:
             alone = f" {word} "
-            known = frozenset(number for part, number in self._parts if part in alone)
+            known = frozenset(part for part in self._parts if part in alone)
             if len(word) <= _LONGEST:
                 self._remember(word, known)
         return known
 
-    def _remember(self, word: str, rules: frozenset[int]) -> None:
+    def _remember(self, word: str, parts: frozenset[str]) -> None:
         if len(self._plain) + len(self._telling) >= _MOST_WORDS:
             self._plain.clear()
             self._telling.clear()
-        if rules:
-            self._telling[word] = rules
+        if parts:
+            self._telling[word] = parts
         else:
             self._plain.add(word)
 
 
-def _part(hint: str) -> str:
-    """The longest run of word characters of a hint, with a space where the hint goes on: a word ends there."""
+def _parts(hint: str) -> list[str]:
+    """The words of a hint, each with a space on the sides where the hint goes on: there a word of the text ends."""
     pieces = _SEPARATORS.split(hint)
     last = len(pieces) - 1
-    words = [f"{' ' * (i > 0)}{pieces[i]}{' ' * (i < last)}" for i in range(0, last + 1, 2) if pieces[i]]
-    return max(words, key=len)
+    return [f"{' ' * (i > 0)}{pieces[i]}{' ' * (i < last)}" for i in range(0, last + 1, 2) if pieces[i]]
