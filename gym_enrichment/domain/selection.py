@@ -260,7 +260,7 @@ def _pool(candidates: Sequence[Reading], affirmed: bool) -> list[_Unit]:
         (candidate, i)
         for candidate in candidates
         for i, facts in enumerate(candidate.facts)
-        if any(fact[1] == affirmed for fact in facts)
+        if facts and any(fact[1] == affirmed for fact in facts)
     ]
     units.sort(key=lambda unit: (-unit[0].year, -_density(unit, affirmed), *unit[0].age))
     taken: Counter[Fact] = Counter()
@@ -285,8 +285,11 @@ def _keep_recent(draft: _Draft, candidates: Sequence[Reading]) -> None:
     for candidate in sorted(candidates, key=lambda c: (-c.year, -len(c.all_words), *c.age)):
         if draft.tokens >= limit:
             return
+        enough = min(_NEW_WORDS, len(candidate.all_words))
+        if len(candidate.all_words - known) < enough:
+            continue
         wanted, words = _excerpt(candidate, draft.kept(candidate), known)
-        if wanted and len(words) >= min(_NEW_WORDS, len(candidate.all_words)) and draft.keep(candidate, wanted, limit):
+        if wanted and len(words) >= enough and draft.keep(candidate, wanted, limit):
             known |= words
 
 
