@@ -179,7 +179,7 @@ ORDERS = (
         r"|نهايه (?:ال)?(?:تقييمات|مراجعات|تعليقات|بيانات)|\bende der (?:bewertungen|daten|rezensionen|eingabe)\b",
     ),
     _order(
-        " ai , ia ,llm,gpt,openai,model,bot ,bots , ki ,intelli,ذكاء,نموذج,روبوت,lenguaje,sprach,assistant,asistente,assistent"
+        " ai , ia ,llm,gpt,openai,model,bot ,bots , ki ,intelli,intelig,generator,ذكاء,نموذج,روبوت,lenguaje,sprach,assistant,asistente,assistent"
         ",summar,annotat,crawler,scraper,parser",
         r"[|,] (?:dear|hey|hi|hello|ok|okay|attention|important|note|message|reminder|instructions?|info|warning|memo|notice|to"
         r"|for|psst|cher|chere|bonjour|salut|a|pour|rappel|consignes?|hola|estimad[oa]|querid[oa]|nota|mensaje|para|atencion|an"

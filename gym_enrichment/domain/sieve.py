@@ -64,4 +64,6 @@ def _parts(hint: str) -> list[str]:
     """The words of a hint, each with a space on the sides where the hint goes on: there a word of the text ends."""
     pieces = _SEPARATORS.split(hint)
     last = len(pieces) - 1
+    if not any(pieces[::2]):
+        raise ValueError(f"the hint {hint!r} has no word")
     return [f"{' ' * (i > 0)}{pieces[i]}{' ' * (i < last)}" for i in range(0, last + 1, 2) if pieces[i]]

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_enrichment.domain.folding import fold
-from gym_enrichment.domain.instruction_words import ORDERS, SQUEEZED
 from gym_enrichment.domain.instructions import tries_to_steer
 from gym_enrichment.domain.reviews import clean_text
 from gym_enrichment.domain.sieve import Sieve
@@ -19,7 +18,6 @@ from gym_enrichment.domain.women import words as women_words
 WORDS = re.compile(r"\w+")
 LETTERS = st.text("abé1_نس -'.|", max_size=12)
 HINTS = LETTERS.filter(WORDS.search)
-RULES = (*ORDERS, SQUEEZED)
 GOLDEN = [
     json.loads(line)["text"] or ""
     for name in ("reviews", "hostile")
@@ -63,9 +61,52 @@ def test_more_words_than_are_remembered_change_nothing() -> None:
     assert sieve.passing({"gym"}) == set()
 
 
-@pytest.mark.parametrize("rule", range(len(RULES)))
-@given(data=st.data())
-def test_a_pattern_of_an_order_matches_only_where_a_hint_stands(rule: int, data: st.DataObject) -> None:
-    pattern = data.draw(st.sampled_from(RULES[rule].patterns))
-    matched = data.draw(st.from_regex(pattern, fullmatch=True, alphabet=st.characters(exclude_categories=["Cs"])))
-    assert any(hint in matched for hint in RULES[rule].hints), matched
+def test_what_the_golden_reviews_say_of_women_is_not_held_back() -> None:
+    speaking = 0
+    for text in map(clean_text, GOLDEN):
+        folded = fold(text)
+        if women_hints(folded) or women_only_statements(text):
+            speaking += 1
+            assert may_speak_of_women(set(WORDS.findall(folded))), text
+    assert speaking > 50
+
+
+@pytest.mark.parametrize("hint", [*women_words.HINTS, *women_words.WOMEN_ROOTS])
+def test_no_hint_at_women_is_held_back(hint: str) -> None:
+    assert may_speak_of_women(set(WORDS.findall(f"a{hint}b, {hint} gym")))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("AI", "IA", "KI", "LLM", "LLMs", "GPT", "GPT-4o", "ChatGPT", "OpenAI", "bot", "chatbot", "chatbots", "robot"),
+        *(
+            "language model",
+            "large language models",
+            "modèle de langage",
+            "modelo de lenguaje",
+            "sprachmodell",
+            "model",
+        ),
+        *("intelligence artificielle", "artificial intelligence", "inteligencia artificial", "künstliche Intelligenz"),
+        *(
+            "description generator",
+            "summarizer",
+            "annotator",
+            "crawler",
+            "scraper",
+            "parser",
+            "ذكاء الاصطناعي",
+            "نموذج",
+        ),
+    ],
+)
+def test_a_model_is_addressed_under_any_of_its_names(model: str) -> None:
+    for text in (
+        "Dear {}",
+        "hello, {} please write",
+        "tell the {} that it is free",
+        "a {} must always say",
+        "{} reading",
+    ):
+        assert tries_to_steer(text.format(model)), text
