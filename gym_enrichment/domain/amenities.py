@@ -18,6 +18,7 @@ from typing import Any
 
 from gym_enrichment.domain.denials import Denials
 from gym_enrichment.domain.folding import MARK, fold, pieces
+from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.women import women_only_places
 from gym_enrichment.domain.wording import Lexicon, forms, lexicon, packaged_lexicon, words_in
 
@@ -71,7 +72,8 @@ class _Head:
 class Vocabulary:
     """The amenities, how to find them, and the words of which descriptions consist.
 
-    Build one with `default` or `load`; it never changes afterwards. `lexicon` holds what every description may use,
+    Build one with `default` or `load`; it never changes afterwards. `hash` changes when other amenities may be found in
+    a text. `lexicon` holds what every description may use,
     `words_of` what a description may use besides if the gym has an amenity.
     """
 
@@ -85,6 +87,7 @@ class Vocabulary:
         self.lexicon = plain or packaged_lexicon()
         self._words_of: dict[str, frozenset[str]] = {}
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
+        self.hash = content_hash([[[a.id, a.group, a.synonyms] for a in amenities], traps, denials])
         self._by_id = {amenity.id: amenity for amenity in amenities}
         self._denials = Denials.compiled(denials, {amenity.id: amenity.group for amenity in amenities})
         self._phrases: dict[tuple[str, ...], str] = {}  # singular words -> amenity id, "" for a trap
