@@ -14,19 +14,22 @@ _LONGEST = 30  # characters of a word that is remembered: what is longer hardly 
 class Sieve:
     """For rules that match only texts in which one of their hints stands as a substring.
 
-    Where a hint stands in a text, words of the text hold its parts. Whether a word does is found out when it is first
-    met, in whatever text: a text without the parts of any hint of a rule cannot match the rule; what passes may match
-    it. Words are remembered up to a limit.
+    Where a hint stands in a text, words of the text hold its parts. Whether a word holds the longest part of a hint is
+    found out when the word is first met, in whatever text; only where one does, the other parts are looked for. What
+    passes may match the rule; what does not cannot. Words are remembered up to a limit.
     """
 
     def __init__(self, hints: Sequence[Iterable[str]]) -> None:
-        """From the hints of each rule. Each hint has a word character (ValueError if not)."""
-        self._hints: dict[str, list[tuple[frozenset[str], int]]] = {}  # by one part: all parts, and the rule
+        """From the hints of each rule.
+
+        Raises:
+            ValueError: a hint has no word character.
+        """
+        self._hints: dict[str, list[tuple[list[str], int]]] = {}  # by the longest part: all parts, and the rule
         for rule, several in enumerate(hints):
             for parts in map(_parts, several):
-                self._hints.setdefault(max(parts, key=len), []).append((frozenset(parts), rule))
-        self._parts = {part for found in self._hints.values() for parts, _ in found for part in parts}
-        self._plain: set[str] = set()  # words that hold no part
+                self._hints.setdefault(max(parts, key=len), []).append((parts, rule))
+        self._plain: set[str] = set()  # words that hold no longest part
         self._telling: dict[str, frozenset[str]] = {}
 
     def passing(self, words: Set[str]) -> set[int]:
@@ -39,13 +42,16 @@ class Sieve:
         if not unsure:
             return set()
         found = set().union(*map(self._parts_in, unsure))
-        return {rule for part in found for parts, rule in self._hints.get(part, ()) if parts <= found}
+        if not found:
+            return set()
+        text = f" {' '.join(words)} "
+        return {rule for part in found for parts, rule in self._hints[part] if all(map(text.__contains__, parts))}
 
     def _parts_in(self, word: str) -> frozenset[str]:
         known = self._telling.get(word)
         if known is None:
             alone = f" {word} "
-            known = frozenset(part for part in self._parts if part in alone)
+            known = frozenset(part for part in self._hints if part in alone)
             if len(word) <= _LONGEST:
                 self._remember(word, known)
         return known
