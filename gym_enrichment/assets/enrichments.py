@@ -22,6 +22,8 @@ _SECONDS_BETWEEN_LOGS = 10.0
     backfill_policy=backfill_policy(),
     io_manager_key="enrichment_io",
     group_name="enrichment",
+    # No limit by default; a fleet bounds it (deploy/dagster.yaml).
+    pool="llm",
     kinds={"openai", "table"},
     owners=["team:directory"],
     metadata=column_schema(tables.enrichments),

@@ -6,7 +6,6 @@ What must not live here: data of one test, and shortcuts around what users run.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import dagster as dg
 import pytest
 
 import gym_enrichment
+from deploy.servers import free_port
 from gym_enrichment.launching import open_instance
 from gym_enrichment.partitions import add_missing_keys
 from gym_enrichment.pipeline.ingesting import ingest
@@ -269,18 +269,12 @@ class Stack:
         return kinds == {"RepositoryLocation"}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def dagster_stack(user: User) -> Iterator[Stack]:
     """`dagster dev`, as `make ui` starts it, until the context ends."""
     with user.instance():
         pass  # makes DAGSTER_HOME
-    port = _free_port()
+    port = free_port()
     stack = Stack(user, f"http://127.0.0.1:{port}", user.folder / "dagster-dev.log")
     where = ["--workspace", str(REPOSITORY / "workspace.yaml"), "--host", "127.0.0.1", "--port", str(port)]
     process = user.start([sys.executable, "-m", "dagster", "dev", *where], stack.log)

@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 
 import gym_enrichment
 from gym_enrichment.cli import main
+from gym_enrichment.pipeline.exporting import UI_COLUMNS
 from gym_enrichment.storage import tables
 from gym_enrichment_tests.acceptance.conftest import (
     API_KEY,
@@ -331,10 +332,12 @@ def test_parquet_needs_a_file(life: Life) -> None:
     assert "-o" in outcome.err
 
 
-def test_ui_json_is_one_object_with_gyms_and_filters(life: Life) -> None:
-    found = life.user.cli("export", "--format", "ui-json").succeeded().json
-    assert [gym["place_id"] for gym in found["gyms"]] == ["gym-a", "gym-b", "gym-c", "gym-d"]
-    assert found["filters"] == [{"amenity": "Espace musculation", "gyms": 3}, {"amenity": "Vestiaires", "gyms": 3}]
+def test_ui_json_is_one_array_with_the_columns_of_the_old_table(life: Life) -> None:
+    found = json.loads(life.user.cli("export", "--format", "ui-json").succeeded().out)
+    assert [gym["place_id"] for gym in found] == ["gym-a", "gym-b", "gym-c", "gym-d"]
+    assert {tuple(gym) for gym in found} == {UI_COLUMNS}
+    assert found[0]["amenities"] == ["Espace musculation", "Vestiaires"]
+    assert found[3]["description"] is None
 
 
 def test_a_file_that_cannot_be_written_is_refused(life: Life) -> None:

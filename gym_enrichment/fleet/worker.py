@@ -1,0 +1,26 @@
+"""The Celery app of the workers: `celery -A gym_enrichment.fleet.worker worker -Q optimized`.
+
+Broker, backend and everything else are those of the run launcher in DAGSTER_HOME's dagster.yaml: what sends runs
+and what takes them cannot disagree.
+"""
+
+from importlib import import_module
+
+import dagster as dg
+from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
+
+from gym_enrichment.fleet.run_launcher import FleetRunLauncher
+
+launcher = dg.DagsterInstance.get().run_launcher
+if not isinstance(launcher, FleetRunLauncher):
+    raise dg.DagsterInvariantViolationError(
+        "the run launcher of DAGSTER_HOME's dagster.yaml is not gym_enrichment.fleet.run_launcher.FleetRunLauncher:"
+        " copy deploy/dagster.yaml there"
+    )
+app = launcher.celery
+execute_job = create_execute_job_task(app)
+resume_job = create_resume_job_task(app)
+
+# Once, before the processes of the worker are forked: every run would spend seconds on it otherwise.
+import_module("gym_enrichment.definitions")
+import_module("gym_enrichment.llm.openai_transport")

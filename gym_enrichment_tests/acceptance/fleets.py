@@ -1,0 +1,64 @@
+"""A running fleet for acceptance tests, and what users do with it.
+
+What must not live here: data of one test.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.fleet import Fleet
+from gym_enrichment_tests.acceptance.conftest import User, wait_for
+
+ASSETS = [{"path": ["review_bundles"]}, {"path": ["gym_enrichments"]}]
+_BACKFILL = """
+mutation($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+_RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+@contextmanager
+def running_fleet(folder: Path, variables: Mapping[str, str]) -> "Iterator[tuple[Fleet, User]]":
+    """A fleet with these settings, and a user whose `settings`, `database` and CLI are the fleet's own."""
+    user = User(folder, variables)
+    for path in (user.work, folder / "user"):
+        path.mkdir(parents=True)
+    with Fleet(user.home, variables) as fleet, pytest.MonkeyPatch.context() as patch:
+        ours = {name: fleet.variables[name] for name in ("GYM_DATABASE_URL", "DAGSTER_DATABASE_URL", "GYM_BROKER_URL")}
+        for name, value in ours.items():
+            # What dagster.yaml takes from the environment: the tests open the fleet's instance too.
+            patch.setenv(name, value)
+        yield fleet, user.with_(**ours)
+
+
+def backfill(fleet: Fleet, batches: list[str]) -> str:
+    """Launch a backfill of both assets as the UI does; returns its id."""
+    params = {"assetSelection": ASSETS, "partitionNames": batches}
+    launched = fleet.graphql(_BACKFILL, params=params)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return str(launched["backfillId"])
+
+
+def runs(fleet: Fleet) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = fleet.graphql(_RUNS)["runsOrError"]["results"]
+    return found
+
+
+def wait_for_end(fleet: Fleet, count: int, seconds: float = 120.0) -> list[dict[str, Any]]:
+    """All runs, once there are at least `count` and none goes on."""
+
+    def ended() -> list[dict[str, Any]] | None:
+        found = runs(fleet)
+        return found if len(found) >= count and {run["status"] for run in found} <= ENDED else None
+
+    return wait_for(f"{count} runs to end", ended, seconds=seconds)
