@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=LATENCY, help="seconds that an answer takes")
     parser.add_argument("-o", "--output", type=Path, default=DOCUMENT)
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
     data = read_data(arguments.gyms)
     found: dict[str, dict[str, Figures]] = {}
     with server(module="benchmarks.answering") as address:
@@ -262,6 +263,7 @@ def main() -> None:
         price=price,
         at_once=AT_ONCE,
         latency=arguments.latency,
+        load=load,
         model=MODEL,
     )
     arguments.output.write_text(text, encoding="utf-8")
