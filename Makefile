@@ -6,7 +6,10 @@ export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench compare eval pictures ui install clean
+PORT ?= 3000
+ADMIN_PORT ?= 3001
+
+.PHONY: demo test check bench compare eval real-model pictures ui fleet install clean
 
 install: $(READY)
 
@@ -32,6 +35,11 @@ eval: $(READY)  ## quality, figure by figure: golden set, hostile reviews, real 
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/gym-enrichment eval
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/python -m benchmarks.quality
 
+real-model: $(READY)  ## a small real model on the CPU: compiles its server for some minutes, then asks it
+	test -x .venv-model/bin/python || $(PYTHON) -m venv .venv-model
+	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/real_model.txt
+	$(BIN)/python -m benchmarks.real_model --python .venv-model/bin/python
+
 pictures: $(READY)  ## docs/pictures: the report page of the demo, in the Chromium of this machine
 	$(BIN)/python -m gym_enrichment_tests.pictures
 
@@ -46,5 +54,8 @@ ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance belo
 	test -f "$(DAGSTER_HOME)/dagster.yaml" || cp gym_enrichment/dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
+fleet: $(READY)  ## a whole fleet on this machine: Postgres, Valkey, webservers, daemon, workers; Ctrl-C stops it
+	$(BIN)/python -m deploy --port $(PORT) --admin-port $(ADMIN_PORT)
+
 clean:
-	rm -rf $(VENV) .gym
+	rm -rf $(VENV) .venv-model .gym

@@ -35,6 +35,13 @@ class VariantChoice(StrEnum):
     PACKED = "packed"
 
 
+class LlmProtocol(StrEnum):
+    """How much of OpenAI's protocol a server knows: all that we use, or no strict schemas and only `max_tokens`."""
+
+    FULL = "full"
+    BASIC = "basic"
+
+
 class LlmMode(StrEnum):
     """How prompts travel: each by itself and answered at once, or many together within a day at half the price."""
 
@@ -58,6 +65,8 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, alias="OPENAI_BASE_URL")
     llm: LlmChoice | None = Field(None, alias="GYM_LLM")
     model: str = Field("gpt-4o-mini", alias="GYM_LLM_MODEL", min_length=1)
+    protocol: LlmProtocol = Field(LlmProtocol.FULL, alias="GYM_LLM_PROTOCOL")
+    """`basic` asks for any JSON object and puts the schema into the prompt, for servers that enforce no schema."""
     concurrency: int = Field(20, alias="GYM_LLM_CONCURRENCY", ge=1, le=10_000)
     """Most requests in flight at once in one process."""
     cache_ttl_seconds: int = Field(30 * 24 * 3600, alias="GYM_LLM_CACHE_TTL", ge=0, le=10 * 365 * 24 * 3600)

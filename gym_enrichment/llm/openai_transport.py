@@ -39,6 +39,8 @@ _CODE_KINDS = {
     "content_policy_violation": ErrorKind.CONTENT_FILTER,
 }
 _ADVICE = {
+    ErrorKind.BAD_REQUEST: "the server refuses the request; one that knows only a part of OpenAI's protocol needs"
+    " GYM_LLM_PROTOCOL=basic",
     ErrorKind.UNAUTHORIZED: "the server does not accept the key: check OPENAI_API_KEY and OPENAI_BASE_URL",
     ErrorKind.FORBIDDEN: "the key may not use this model or server: check its permissions and GYM_LLM_MODEL",
     ErrorKind.MODEL_NOT_FOUND: "the server does not know this model or address: check GYM_LLM_MODEL and"

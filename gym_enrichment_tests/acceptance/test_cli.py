@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from sqlalchemy import func, select
 
 import gym_enrichment
+from deploy.servers import free_port
 from gym_enrichment.cli import main
 from gym_enrichment.pipeline.exporting import UI_COLUMNS
 from gym_enrichment.storage import tables
@@ -636,8 +637,12 @@ def test_on_postgres_nothing_works_before_doctor_migrate_and_everything_after(
     for command in (["ingest", *sources], ["run"], ["stats"]):
         refused(user.cli(*command), "doctor --migrate")
 
-    migrated = user.cli("doctor", "--migrate", "--json").succeeded()
-    assert migrated.json["ok"] is True
+    # A deployment waits for the migration; a provider that is down just then does not hold it up.
+    down = user.with_(OPENAI_BASE_URL=f"http://127.0.0.1:{free_port()}/v1")
+    migrated = down.cli("doctor", "--migrate", "--json").succeeded()
+    assert migrated.json["ok"] is False
+    assert down.cli("doctor", "--json").code == 2
+    assert user.cli("doctor", "--json").succeeded().json["ok"] is True
     assert user.cli("ingest", *sources, "--json").succeeded().json["gyms"]["new"] == 3
     report = user.cli("run", "--json").succeeded().json
     assert (report["enriched"], report["llm_calls"], len(server.asks)) == (3, 3, 3)

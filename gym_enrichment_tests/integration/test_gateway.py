@@ -29,6 +29,7 @@ from gym_enrichment.llm.requests import Answer, AskFailed, LlmRequest
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
 from gym_enrichment.pipeline.enriching.judging import Judge
 from gym_enrichment.prompts import combined as prompt
+from gym_enrichment.prompts.tokens import count_tokens
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import ledger, llm_cache
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good, good_content
@@ -750,12 +751,14 @@ def test_tokens_that_the_server_had_cached_cost_less(server: LlmServer, database
     assert found.usage.cost_usd == row["cost_usd"]
 
 
-def test_a_server_that_counts_nothing_is_booked_with_zero_tokens(server: LlmServer, database: Database) -> None:
+def test_the_tokens_of_a_server_that_counts_none_are_counted_here(server: LlmServer, database: Database) -> None:
     server.script = lambda _: Reply(good_content(), usage=None)
-    answered(ask(server, database, question())[0])
+    found = answered(ask(server, database, question())[0])
 
     (row,) = booked(database)
-    assert (row["prompt_tokens"], row["completion_tokens"], row["cost_usd"]) == (0, 0, 0.0)
+    asked = sum(count_tokens(message["content"]) for message in server.asks[0].body["messages"])
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (asked, count_tokens(good_content()))
+    assert row["cost_usd"] == found.usage.cost_usd > 0
 
 
 def test_the_latency_does_not_count_the_wait_for_a_free_place(server: LlmServer, sqlite_database: Database) -> None:
