@@ -14,6 +14,7 @@ from gym_enrichment.domain.models import Bundle, Gym, Review
 from gym_enrichment.pipeline import bundling
 from gym_enrichment.pipeline.bundling import build_bundle, build_bundles
 from gym_enrichment.pipeline.ingesting import ingest
+from gym_enrichment.prompts.combined import render
 from gym_enrichment.storage.batches import assign_batches
 from gym_enrichment.storage.bundles import RawGym, read_bundles, write_bundles
 from gym_enrichment.storage.engine import Database
@@ -74,6 +75,13 @@ def test_unchanged_bundles_are_taken_as_they_are_without_a_look_at_reviews(store
     assert stored.queries == 0
     assert stored.built_at() == before
     assert list(stored.first) == GYMS
+
+
+def test_a_stored_bundle_is_asked_about_in_the_same_words_as_one_just_built(stored: Stored) -> None:
+    """Or its answer would be paid again."""
+    for batch_id in stored.batch_ids:
+        for bundle in read_bundles(stored.database, batch_id):
+            assert render(bundle) == render(stored.first[bundle.place_id])
 
 
 def rebuilt_alone(stored: Stored, built: Sequence[str], before: dict[str, object]) -> bool:
