@@ -17,6 +17,7 @@ import click
 from gym_enrichment.commands.arguments import json_option
 from gym_enrichment.commands.exits import WRONG_USE, refuse
 from gym_enrichment.commands.experiment import experiment as experiment_command
+from gym_enrichment.commands.places import places as places_command
 from gym_enrichment.commands.report import report as report_command
 from gym_enrichment.commands.rollout import rollout as rollout_command
 from gym_enrichment.commands.run import enrich
@@ -296,6 +297,7 @@ def doctor(migrate: bool, as_json: bool) -> None:
 main.add_command(run_command)
 main.add_command(experiment_command)
 main.add_command(rollout_command)
+main.add_command(places_command)
 main.add_command(report_command)
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gym_enrichment.domain.amenities import Vocabulary
+from gym_enrichment.domain.places import Area, AreaError, parse_area
 from gym_enrichment.storage.engine import Database
 
 
@@ -119,10 +120,38 @@ class Settings(BaseSettings):
     alert_webhook: SecretStr | None = Field(None, alias="GYM_ALERT_WEBHOOK")
     """Where alerts_sensor posts, as Slack's incoming webhooks want it. Who knows the URL can post: it is a secret."""
 
+    places_key: SecretStr | None = Field(None, alias="GOOGLE_PLACES_API_KEY")
+    """Of a Google Cloud project in which Places API (New) is enabled."""
+    places_url: str = Field("https://places.googleapis.com", alias="GYM_PLACES_URL")
+    areas: Annotated[tuple[str, ...], NoDecode] = Field((), alias="GYM_PLACES_AREAS")
+    """Where gyms are looked for: names or SOUTH,WEST,NORTH,EAST, separated by semicolons."""
+    places_query: str = Field("salle de sport", alias="GYM_PLACES_QUERY", min_length=1, max_length=256)
+    """What is searched in each area."""
+    places_requests_per_minute: int = Field(300, alias="GYM_PLACES_RPM", ge=1)
+    """Most requests in any 60 seconds, over all processes that share the database. Google's own limit begins at 600."""
+    places_requests_per_day: int | None = Field(None, alias="GYM_PLACES_REQUESTS_PER_DAY", ge=0)
+    """Most requests on a day (UTC), likewise."""
+    places_budget_usd: float | None = Field(None, alias="GYM_PLACES_BUDGET_MONTH_USD", ge=0)
+    """Most dollars that requests of a calendar month (UTC) may cost, at list price."""
+    places_timeout_seconds: float = Field(20.0, alias="GYM_PLACES_TIMEOUT", gt=0, le=120)
+    """Longest wait for one answer of Google Places."""
+
     @field_validator("sources", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("areas", mode="before")
+    @classmethod
+    def _split_semicolons(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(";") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("places_url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        if not _is_web_url(value) or urlsplit(value).query or urlsplit(value).username:
+            raise ValueError("is not a URL that begins with https:// or http://, names a host and no user")
+        return value
 
     @field_validator("alert_webhook")
     @classmethod
@@ -152,6 +181,28 @@ class Settings(BaseSettings):
             return Vocabulary.load(self.vocabulary_path)
         except (OSError, ValueError) as error:
             raise SettingsError(f"GYM_VOCABULARY: {error}") from None
+
+    @cached_property
+    def place_areas(self) -> tuple[Area, ...]:
+        """Where gyms are looked for.
+
+        Raises:
+            SettingsError: GYM_PLACES_AREAS holds something that is no area.
+        """
+        try:
+            return tuple(dict.fromkeys(parse_area(text) for text in self.areas))
+        except AreaError as error:
+            raise SettingsError(f"GYM_PLACES_AREAS: {error}") from None
+
+    def require_places_key(self) -> SecretStr:
+        """The key for Google Places.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        if self.places_key is None:
+            raise SettingsError("GOOGLE_PLACES_API_KEY is not set; docs/sources.md says how to get one")
+        return self.places_key
 
     @property
     def dagster_home(self) -> Path:

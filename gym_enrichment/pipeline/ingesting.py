@@ -99,7 +99,18 @@ def ingest(
         DatabaseError, sqlalchemy.exc.DBAPIError: `database` cannot be used; chunks before are saved.
     """
     report = IngestReport()
-    opened = open_all(sources, report)
+    ingest_opened(database, open_all(sources, report), report, kinds, progress)
+    return report
+
+
+def ingest_opened(
+    database: Database,
+    opened: Sequence[Source],
+    report: IngestReport,
+    kinds: Sequence[Kind] = ("gyms", "reviews"),
+    progress: Progress | None = None,
+) -> None:
+    """As `ingest`, for sources that are open already; adds what it did to `report`."""
     for kind in ("gyms", "reviews"):
         if kind not in kinds:
             continue
@@ -110,7 +121,6 @@ def ingest(
                     run.ingest(progress)
                 except SourceError as error:
                     report.add_error(error)
-    return report
 
 
 def open_all(specs: Sequence[str], report: IngestReport) -> list[Source]:
