@@ -154,6 +154,7 @@ bundles = Table(
     Column("left_out", Json, nullable=False, server_default="{}"),
     Column("revision", Integer, nullable=False),
     Column("built_at", UtcDateTime, nullable=False),
+    Column("setup_hash", String(32)),
     Index(None, "batch_id", "place_id"),
 )
 
