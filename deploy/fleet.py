@@ -80,12 +80,20 @@ class Fleet:
         variables: values of compose.yaml's variables, the settings of the pipeline among them.
         read_port: where the UI that only shows is reached; a free port by default.
         admin_port: where the UI that changes things is reached, likewise.
+        monitoring: other times than dagster.yaml's in its `run_monitoring`, which no variable can give; tests are
+            in a hurry.
     """
 
     def __init__(
-        self, home: Path, variables: Mapping[str, str], read_port: int | None = None, admin_port: int | None = None
+        self,
+        home: Path,
+        variables: Mapping[str, str],
+        read_port: int | None = None,
+        admin_port: int | None = None,
+        monitoring: Mapping[str, int] | None = None,
     ) -> None:
         self.home = home.absolute()
+        self.monitoring = monitoring or {}
         self.has_proxy = shutil.which("caddy") is not None
         self.read_port, self.admin_port = read_port or free_port(), admin_port or free_port()
         servers = _servers_home(self.home)
@@ -113,7 +121,9 @@ class Fleet:
         instance = Path(self.variables["DAGSTER_HOME"])
         for folder in (instance, self.postgres.home, self.valkey.home):
             folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(DEPLOY / "dagster.yaml", instance / "dagster.yaml")
+        settings = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+        settings["run_monitoring"] |= self.monitoring
+        (instance / "dagster.yaml").write_text(yaml.safe_dump(settings))
         is_new = self.postgres.is_new
         self.postgres.start()
         if is_new:

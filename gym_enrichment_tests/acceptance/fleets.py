@@ -28,12 +28,14 @@ ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 @contextmanager
-def running_fleet(folder: Path, variables: Mapping[str, str]) -> "Iterator[tuple[Fleet, User]]":
+def running_fleet(
+    folder: Path, variables: Mapping[str, str], monitoring: Mapping[str, int] | None = None
+) -> "Iterator[tuple[Fleet, User]]":
     """A fleet with these settings, and a user whose `settings`, `database` and CLI are the fleet's own."""
     user = User(folder, variables)
     for path in (user.work, folder / "user"):
         path.mkdir(parents=True)
-    with Fleet(user.home, variables) as fleet, pytest.MonkeyPatch.context() as patch:
+    with Fleet(user.home, variables, monitoring=monitoring) as fleet, pytest.MonkeyPatch.context() as patch:
         ours = {name: fleet.variables[name] for name in ("GYM_DATABASE_URL", "DAGSTER_DATABASE_URL", "GYM_BROKER_URL")}
         for name, value in ours.items():
             # What dagster.yaml takes from the environment: the tests open the fleet's instance too.
