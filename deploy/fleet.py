@@ -46,13 +46,21 @@ class Service(Server):
         home: an existing folder for its log.
         variables: what compose.yaml's placeholders stand for.
         answers: whether it is ready.
+        more: what is added to the command; the last of two equal options counts.
     """
 
-    def __init__(self, name: str, home: Path, variables: Mapping[str, str], answers: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        home: Path,
+        variables: Mapping[str, str],
+        answers: Callable[[], bool],
+        more: Sequence[str] = (),
+    ) -> None:
         super().__init__(home, home / f"{name}.log")
         self.name = name
         service = _compose()["services"][name]
-        self._command = [_interpolate(str(part), variables) for part in service["command"]]
+        self._command = [_interpolate(str(part), variables) for part in [*service["command"], *more]]
         given = {key: _interpolate(str(value), variables) for key, value in service["environment"].items()}
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         self.environment = inherited | {key: value for key, value in given.items() if value}

@@ -110,6 +110,11 @@ class LlmServer(LoopbackServer):
         self.base_url = ""
         self._in_flight = 0
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not answered yet."""
+        return self._in_flight
+
     def names(self) -> list[str]:
         """The gyms asked about, in the order of the requests."""
         return [ask.name for ask in self.asks]

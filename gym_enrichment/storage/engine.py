@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from gym_enrichment.storage.interrupts import interrupts_wait
+from gym_enrichment.storage.outages import wait_for_connections
 
 SQLITE_BUSY_SECONDS = 60
 """How long a writer waits for another writer of the same SQLite file before it gives up."""
@@ -112,6 +113,7 @@ class Database:
             options = {"options": f"-c search_path={self.search_path}"} if self.search_path else {}
             engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, **options}, **_ENGINE)
             event.listen(engine, "before_cursor_execute", self.review_queries)
+            wait_for_connections(engine)
             return engine
         if url.database and url.database != ":memory:":
             _make_private_folder(Path(url.database))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gym_enrichment_tests.acceptance.conftest import asking
+from gym_enrichment_tests.acceptance.conftest import asking, wait_for
 from gym_enrichment_tests.acceptance.faults.cases import Backfill, Stage
 from gym_enrichment_tests.acceptance.fleets import running_fleet
 from gym_enrichment_tests.llm_server import LlmServer
@@ -21,7 +21,10 @@ def _stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         }
         monitoring = {"poll_interval_seconds": 1, "cancel_timeout_seconds": 10, "free_slots_after_run_end_seconds": 1}
         with running_fleet(tmp_path_factory.mktemp("faults"), variables, monitoring) as (fleet, user):
-            yield Stage(fleet, user, server)
+            stage = Stage(fleet, user, server)
+            yield stage
+            for backfill in stage.backfills:
+                wait_for(f"backfill {backfill.backfill_id} to be called ended", backfill.has_ended)
 
 
 @pytest.fixture
