@@ -27,6 +27,19 @@ class FleetRunLauncher(CeleryRunLauncher):
         super().__init__(*arguments, **options)
         self._silent_since: dict[str, float] = {}
 
+    def terminate(self, run_id: str) -> bool:
+        """Interrupt a run, which then ends as cancelled; whether there was one to interrupt.
+
+        CeleryRunLauncher does not say first that it is wanted: the run would call itself failed, and be tried again.
+        """
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        if (task_id := run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)) is not None:
+            self.celery.AsyncResult(task_id).revoke(terminate=True)
+        return True
+
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """What became of a run's worker; raises what the broker raises while it is away."""
         task_id = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)

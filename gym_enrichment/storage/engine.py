@@ -131,12 +131,21 @@ class Database:
             DatabaseUnreachable: no connection.
             SchemaMismatch: the schema is not the one of this version.
         """
+        self.check_schema()
+        return self.unchecked_engine
+
+    def check_schema(self) -> None:
+        """What `engine` does once; a process that lives long does it again before each piece of work.
+
+        Raises:
+            DatabaseUnreachable: no connection.
+            SchemaMismatch: the schema is not the one of this version.
+        """
         current = self.schema_revision()
         if current != head_revision():
             if not self.create:
                 raise SchemaMismatch(_mismatch_message(current))
             self.migrate()
-        return self.unchecked_engine
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from deploy.fleet import Fleet
@@ -108,17 +108,20 @@ class Books:
             return False
 
     def assert_none_paid_twice(self) -> None:
-        """Asked again was only what was on its way when it broke, once."""
-        again = Counter(self.gate.asks) - Counter(self.names)
+        """Asked again was only what was on its way when it broke, once; a call that failed is not paid for."""
+        ledger = tables.ledger
+        free = self._mine(), ledger.c.outcome.not_in(("ok", "cancelled"))
+        with self.database.read() as connection:
+            failed = Counter(map(_name, connection.execute(select(ledger.c.place_id).where(*free)).scalars()))
+        again = Counter(self.gate.asks) - failed - Counter(self.names)
         assert set(again) <= set(self.in_flight)
         assert set(again.values()) <= {1}
 
     def assert_reconciled(self) -> None:
         """Statistics say what the ledger says, and that what the server says, but for calls that a kill cut off."""
         ledger = tables.ledger
-        mine = ledger.c.place_id.in_([f"gym-{name.split()[1]}" for name in self.names])
         with self.database.read() as connection:
-            booked = Counter(connection.execute(select(ledger.c.outcome).where(mine)).scalars())
+            booked = Counter(connection.execute(select(ledger.c.outcome).where(self._mine())).scalars())
             tokens, attempts = connection.execute(select(func.sum(ledger.c.prompt_tokens), func.count())).one()
             open_leases = connection.execute(select(func.count()).select_from(tables.llm_leases)).scalar_one()
         found = statistics(self.database)
@@ -134,10 +137,16 @@ class Books:
             connection.execute(update(tables.llm_leases).values(expires_at=0.0))
 
     def _known(self) -> int:
-        mine = tables.ledger.c.place_id.in_([f"gym-{name.split()[1]}" for name in self.names])
         with self.database.read() as connection:
-            query = select(func.count()).select_from(tables.ledger).where(mine, tables.ledger.c.outcome == "ok")
+            query = select(func.count()).select_from(tables.ledger).where(self._mine(), tables.ledger.c.outcome == "ok")
             return connection.execute(query).scalar_one()
+
+    def _mine(self) -> ColumnElement[bool]:
+        return tables.ledger.c.place_id.in_([f"gym-{name.removeprefix('Salle ')}" for name in self.names])
+
+
+def _name(place_id: str) -> str:
+    return f"Salle {place_id.removeprefix('gym-')}"
 
 
 @dataclass

@@ -95,8 +95,7 @@ def test_postgres_has_no_connection_left(stage: Stage) -> None:
     taken: list[psycopg.Connection] = []
     try:
         with pytest.raises(psycopg.OperationalError, match="too many clients"):
-            while True:
-                taken.append(psycopg.connect(stage.fleet.postgres.url()))
+            take_all(stage.fleet.postgres.url(), taken)
         case.books.gate.opened.set()
         wait_for("the answers to be given", lambda: stage.server.in_flight == 0)
     finally:
@@ -104,6 +103,11 @@ def test_postgres_has_no_connection_left(stage: Stage) -> None:
             connection.close()
     case.books.in_flight = ()
     case.assert_as_promised("too many clients", "could not write how it ended")
+
+
+def take_all(url: str, taken: list[psycopg.Connection]) -> None:
+    while True:
+        taken.append(psycopg.connect(url))
 
 
 def test_two_daemons_at_once(stage: Stage) -> None:
