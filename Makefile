@@ -6,7 +6,7 @@ export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench compare eval pictures ui install clean
+.PHONY: demo test soak check bench compare eval pictures ui install clean
 
 install: $(READY)
 
@@ -21,6 +21,9 @@ demo: $(READY)  ## the whole main job on the sample, offline, no key
 
 test: $(READY)  ## every test; nothing but this folder and loopback is touched
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+soak: $(READY)  ## every fault, the rare and slow ones too; writes docs/faults.md
+	GYM_FAULTS_TABLE=docs/faults.md $(BIN)/python -m pytest gym_enrichment_tests/acceptance/faults -m "soak or not soak"
 
 bench: $(READY)  ## speed and memory, side by side; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.bench

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import DBAPIError
@@ -81,6 +81,11 @@ class Books:
     names: Sequence[str]
     in_flight: Collection[str] = ()
     """The gyms that were being asked about when it broke."""
+    made: ClassVar[list["Books"]] = []
+    """All there were, for the table of results."""
+
+    def __post_init__(self) -> None:
+        self.made.append(self)
 
     def wait_for_the_middle(self, held: int) -> None:
         """Some gyms are answered and saved, and `held` requests are on their way."""
@@ -109,13 +114,17 @@ class Books:
 
     def assert_none_paid_twice(self) -> None:
         """Asked again was only what was on its way when it broke, once; a call that failed is not paid for."""
+        again = self.paid_again()
+        assert set(again) <= set(self.in_flight)
+        assert set(again.values()) <= {1}
+
+    def paid_again(self) -> Counter[str]:
+        """How often more than once each gym was asked about, but for calls that were booked as failed."""
         ledger = tables.ledger
         free = self._mine(), ledger.c.outcome.not_in(("ok", "cancelled"))
         with self.database.read() as connection:
             failed = Counter(map(_name, connection.execute(select(ledger.c.place_id).where(*free)).scalars()))
-        again = Counter(self.gate.asks) - failed - Counter(self.names)
-        assert set(again) <= set(self.in_flight)
-        assert set(again.values()) <= {1}
+        return Counter(self.gate.asks) - failed - Counter(self.names)
 
     def assert_reconciled(self) -> None:
         """Statistics say what the ledger says, and that what the server says, but for calls that a kill cut off."""
