@@ -6,7 +6,10 @@ export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 
-.PHONY: demo test soak check bench compare eval pictures ui install clean
+PORT ?= 3000
+ADMIN_PORT ?= 3001
+
+.PHONY: demo test soak check bench compare eval pictures ui fleet install clean
 
 install: $(READY)
 
@@ -48,6 +51,9 @@ ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance belo
 	mkdir -p "$(DAGSTER_HOME)"
 	test -f "$(DAGSTER_HOME)/dagster.yaml" || cp gym_enrichment/dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+fleet: $(READY)  ## a whole fleet on this machine: Postgres, Valkey, webservers, daemon, workers; Ctrl-C stops it
+	$(BIN)/python -m deploy --port $(PORT) --admin-port $(ADMIN_PORT)
 
 clean:
 	rm -rf $(VENV) .gym

@@ -93,7 +93,7 @@ def show_statistics(found: Mapping[str, Any]) -> None:
     print_table("Directory", ["state", "gyms"], list(found["directory"].items()))
     for title, name in (("Days", "days"), ("Seconds per answer", "latency"), ("Failures", "failures")):
         _print_rows(title, found[name])
-    asked = [", ".join(str(row[name]) for name in ASKED_WITH) for row in found["found"]]
+    asked = [", ".join(str(row[name]) for name in ASKED_WITH if row[name] is not None) for row in found["found"]]
     if asked:
         counts = [[name.replace("_", " "), *(row[name] for row in found["found"])] for name in FOUND]
         print_table("What was found", ["", *asked], counts)
@@ -115,7 +115,7 @@ def show_evaluations(evaluations: "Sequence[Evaluation]", as_json: bool) -> None
         print_json({"evaluations": [evaluation.as_dict() for evaluation in evaluations]})
         return
     for evaluation in evaluations:
-        asked = f"{evaluation.variant}, {evaluation.prompt_version}, {evaluation.model}"
+        asked = ", ".join(filter(None, (evaluation.variant, evaluation.prompt_version, evaluation.model)))
         print_table(
             f"{evaluation.labels}: {evaluation.gyms} gyms ({asked})",
             ["", "value", "95 % interval", "of", f"change since {evaluation.compared_with}"],

@@ -4,6 +4,7 @@ import dagster as dg
 
 from gym_enrichment.assets.column_schema import column_schema
 from gym_enrichment.pipeline.ingesting import IngestReport, ingest
+from gym_enrichment.pipeline.taking_over import take_over
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.sources import Kind
 from gym_enrichment.storage import tables
@@ -36,7 +37,10 @@ def raw_reviews(
 def _ingest_configured(
     context: dg.AssetExecutionContext, gym_pipeline: GymPipeline, kind: Kind
 ) -> dg.MaterializeResult[None]:
-    report = ingest(gym_pipeline.database, gym_pipeline.settings.sources, kinds=(kind,))
+    settings = gym_pipeline.settings
+    report = ingest(gym_pipeline.database, settings.sources, kinds=(kind,))
+    if kind == "reviews":
+        take_over(settings, settings.sources, report)
     for error in report.errors:
         context.log.error(error)
     if report.errors:

@@ -58,6 +58,16 @@ def read_raw_batches(connection: Connection, batch_ids: Sequence[str]) -> Iterat
         )
 
 
+def read_raw_gyms(connection: Connection, place_ids: Sequence[str]) -> list[RawGym]:
+    """Some gyms (a few hundred: all their reviews are in memory at once) with their reviews; unknown ids have none."""
+    by_gym: dict[str, list[Review]] = {}
+    of_gyms = select(reviews).where(reviews.c.place_id.in_(place_ids)).order_by(reviews.c.place_id, reviews.c.review_id)
+    for row in connection.execute(of_gyms):
+        by_gym.setdefault(row.place_id, []).append(_review(row))
+    found = connection.execute(select(gyms).where(gyms.c.place_id.in_(place_ids)).order_by(gyms.c.place_id))
+    return [RawGym(_gym(row), row.revision, by_gym.get(row.place_id, ())) for row in found]
+
+
 def write_bundles(database: Database, batch_id: str, built: Sequence[Bundle]) -> None:
     """Replace the bundles of one batch, in one transaction."""
     now = datetime.now(UTC)

@@ -120,7 +120,7 @@ quarantine = Table(
     Column("created_at", UtcDateTime, nullable=False),
     # One gym detail of Google Places is one line and may hold several bad reviews.
     UniqueConstraint("source", "line", "kind", "reason"),
-    CheckConstraint("kind IN ('gyms', 'reviews')", name="kind_known"),
+    CheckConstraint("kind IN ('gyms', 'reviews', 'enrichments')", name="kind_known"),
 )
 
 batches = Table(
@@ -178,8 +178,10 @@ enrichments = Table(
     Column("statuses", Json, nullable=False, server_default="{}"),
     # What the LLM said that nothing supports, or that the vocabulary does not know.
     Column("unpublished", Json, nullable=False, server_default="{}"),
+    # Both null where nobody was asked: skipped gyms, and what the old pipeline found.
     Column("model", Text),
     Column("prompt_version", String(32)),
+    # The request; of what the old pipeline found, a hash of that.
     Column("fingerprint", String(64)),
     # Hash of everything of the request but the gym: server, model, parameters, instructions, schema.
     Column("setup_hash", String(32)),
@@ -196,7 +198,7 @@ enrichments = Table(
     CheckConstraint("women_only IN ('yes', 'no', 'unknown')", name="women_only_known"),
     CheckConstraint(
         "state = 'skipped' OR (description IS NOT NULL AND has_women_hours IS NOT NULL"
-        " AND model IS NOT NULL AND fingerprint IS NOT NULL)",
+        " AND (model IS NOT NULL OR variant = 'legacy') AND fingerprint IS NOT NULL)",
         name="enriched_is_whole",
     ),
     Index(None, "batch_id", "variant"),

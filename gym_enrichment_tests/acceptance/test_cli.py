@@ -20,7 +20,9 @@ from click.testing import CliRunner
 from sqlalchemy import func, select
 
 import gym_enrichment
+from deploy.servers import free_port
 from gym_enrichment.cli import main
+from gym_enrichment.pipeline.exporting import UI_COLUMNS
 from gym_enrichment.storage import tables
 from gym_enrichment_tests.acceptance.conftest import (
     API_KEY,
@@ -331,10 +333,12 @@ def test_parquet_needs_a_file(life: Life) -> None:
     assert "-o" in outcome.err
 
 
-def test_ui_json_is_one_object_with_gyms_and_filters(life: Life) -> None:
-    found = life.user.cli("export", "--format", "ui-json").succeeded().json
-    assert [gym["place_id"] for gym in found["gyms"]] == ["gym-a", "gym-b", "gym-c", "gym-d"]
-    assert found["filters"] == [{"amenity": "Espace musculation", "gyms": 3}, {"amenity": "Vestiaires", "gyms": 3}]
+def test_ui_json_is_one_array_with_the_columns_of_the_old_table(life: Life) -> None:
+    found = json.loads(life.user.cli("export", "--format", "ui-json").succeeded().out)
+    assert [gym["place_id"] for gym in found] == ["gym-a", "gym-b", "gym-c", "gym-d"]
+    assert {tuple(gym) for gym in found} == {UI_COLUMNS}
+    assert found[0]["amenities"] == ["Espace musculation", "Vestiaires"]
+    assert found[3]["description"] is None
 
 
 def test_a_file_that_cannot_be_written_is_refused(life: Life) -> None:
@@ -633,8 +637,12 @@ def test_on_postgres_nothing_works_before_doctor_migrate_and_everything_after(
     for command in (["ingest", *sources], ["run"], ["stats"]):
         refused(user.cli(*command), "doctor --migrate")
 
-    migrated = user.cli("doctor", "--migrate", "--json").succeeded()
-    assert migrated.json["ok"] is True
+    # A deployment waits for the migration; a provider that is down just then does not hold it up.
+    down = user.with_(OPENAI_BASE_URL=f"http://127.0.0.1:{free_port()}/v1")
+    migrated = down.cli("doctor", "--migrate", "--json").succeeded()
+    assert migrated.json["ok"] is False
+    assert down.cli("doctor", "--json").code == 2
+    assert user.cli("doctor", "--json").succeeded().json["ok"] is True
     assert user.cli("ingest", *sources, "--json").succeeded().json["gyms"]["new"] == 3
     report = user.cli("run", "--json").succeeded().json
     assert (report["enriched"], report["llm_calls"], len(server.asks)) == (3, 3, 3)
