@@ -94,7 +94,7 @@ def test_a_database_that_stays_locked_stops_the_run_and_the_next_goes_on(tmp_pat
     case.books.wait_for_the_middle(CONCURRENCY)
     lock = write_lock(case.user.home / "gym.db")
     case.gate.opened.set()
-    ended = case.ended(process, 4 * SQLITE_BUSY_SECONDS)
+    ended = case.ended(process, 10 * SQLITE_BUSY_SECONDS)
     lock.close()
     assert ended.code == 2
     assert "database is locked" in ended.out
