@@ -6,7 +6,7 @@ What must not live here: how something breaks (the tests).
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -27,7 +27,7 @@ SECRETS = (API_KEY, "vestiaires propres")
 _BACKFILL_ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 _BACKFILL = """
 query($id: String!) {
-  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
 }
 """
 _RUNS = """
@@ -166,27 +166,25 @@ class Backfill:
     user: User
     books: Books
     batches: Sequence[str]
-    backfill_id: str
+    launched: list[str] = field(default_factory=list)
 
     GYMS, BATCH_SIZE, BATCHES_A_RUN, CONCURRENCY, ANSWERED = 8, 2, 2, 2, 2
     IN_FLIGHT = 4
 
     def launch_again(self) -> None:
         """As an operator does, again if the UI says that the database was away."""
-        self.backfill_id = wait_for(
-            "a backfill to be launched", bearing_outages(lambda: backfill(self.fleet, list(self.batches)))
-        )
+        launch = bearing_outages(lambda: backfill(self.fleet, list(self.batches)))
+        self.launched.append(wait_for("a backfill to be launched", launch))
 
     def runs(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.fleet.graphql(_RUNS, id=self.backfill_id)["runsOrError"]["results"]
+        """Those of the newest backfill."""
+        found: list[dict[str, Any]] = self.fleet.graphql(_RUNS, id=self.launched[-1])["runsOrError"]["results"]
         return found
 
-    def status(self) -> str:
-        return str(self.fleet.graphql(_BACKFILL, id=self.backfill_id)["partitionBackfillOrError"]["status"])
-
-    def has_ended(self) -> bool:
-        """Whether Dagster says so of the backfill, which it looks at every half minute."""
-        return self.status() in _BACKFILL_ENDED
+    def have_ended(self) -> bool:
+        """Whether Dagster says so of every backfill that was launched; it looks at them every half minute."""
+        found = [self.fleet.graphql(_BACKFILL, id=launched) for launched in self.launched]
+        return {each["partitionBackfillOrError"]["status"] for each in found} <= _BACKFILL_ENDED
 
     def wait_for_runs(self, count: int = 2, seconds: float = 180.0) -> list[Told]:
         """What the runs tell, once there are `count` and none goes on."""
@@ -196,7 +194,7 @@ class Backfill:
             over = len(runs) >= count and {run["status"] for run in runs} <= ENDED
             return [Told(run["status"], _text(run)) for run in runs] if over else None
 
-        return wait_for(f"{count} runs of backfill {self.backfill_id} to end", bearing_outages(ended), seconds=seconds)
+        return wait_for(f"{count} runs of backfill {self.launched[-1]} to end", bearing_outages(ended), seconds=seconds)
 
     def assert_as_promised(self, *reasons: str) -> None:
         """The four: no gym lost, none paid twice, statistics reconcile, and a state that an operator can read.
@@ -239,13 +237,14 @@ class Stage:
         gate = Gate(Backfill.ANSWERED)
         self.server.script = gate
         names = [f"Salle {number:04d}" for number in range(first, first + Backfill.GYMS)]
-        return Backfill(self.fleet, self.user, Books(self.user.database, gate, names), batches, "")
+        found = Backfill(self.fleet, self.user, Books(self.user.database, gate, names), batches)
+        self.backfills.append(found)
+        return found
 
     def backfill_in_its_middle(self) -> Backfill:
         """A backfill with four requests on their way, two in each of its runs."""
         found = self.prepare()
         found.launch_again()
-        self.backfills.append(found)
         found.books.wait_for_the_middle(Backfill.IN_FLIGHT)
         return found
 

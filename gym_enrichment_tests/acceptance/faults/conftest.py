@@ -26,7 +26,7 @@ def _stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             stage = Stage(fleet, user, server)
             yield stage
             for backfill in stage.backfills:
-                wait_for(f"backfill {backfill.backfill_id} to be called ended", backfill.has_ended)
+                wait_for(f"backfills {backfill.launched} to be called ended", backfill.have_ended)
 
 
 @pytest.fixture

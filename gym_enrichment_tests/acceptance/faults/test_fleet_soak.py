@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import delete, text
 
 from deploy.fleet import Service
-from gym_enrichment.fleet.run_launcher import SILENCE_SECONDS
 from gym_enrichment.storage import tables
 from gym_enrichment.storage.engine import head_revision
 from gym_enrichment_tests.acceptance.conftest import wait_for
@@ -49,7 +48,6 @@ def test_a_worker_is_killed_and_never_comes_back(stage: Stage) -> None:
         case.assert_as_promised("has been silent for")
     finally:
         other.stop()
-    assert SILENCE_SECONDS > 30
 
 
 def test_the_code_server_is_killed(stage: Stage) -> None:
@@ -81,7 +79,6 @@ def test_postgres_is_restarted_under_load_again_and_again(stage: Stage) -> None:
 
     stage.server.script = slowly
     case.launch_again()
-    stage.backfills.append(case)
     # The third request: both runs ask by then.
     for answered in (3, 5, 7):
         wait_for("requests", lambda answered=answered: len(case.books.gate.asks) >= answered)
