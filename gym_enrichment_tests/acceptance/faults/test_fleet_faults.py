@@ -51,7 +51,7 @@ def test_the_daemon_is_killed(stage: Stage) -> None:
 
 def test_a_cancelled_backfill_is_launched_again(stage: Stage) -> None:
     case = stage.backfill_in_its_middle()
-    stage.fleet.graphql(_CANCEL, id=case.backfill_id)
+    stage.fleet.graphql(_CANCEL, id=case.launched[-1])
     told = case.wait_for_runs()
     assert [run.status for run in told] == ["CANCELED", "CANCELED"]
     case.assert_readable(told, "cancel")
