@@ -1,6 +1,7 @@
 """The faults of a fleet that take long or are rare: `make soak` runs them, `make test` does not."""
 
 import signal
+from functools import partial
 
 import psycopg
 import pytest
@@ -10,7 +11,7 @@ from deploy.fleet import Service
 from gym_enrichment.storage import tables
 from gym_enrichment.storage.engine import head_revision
 from gym_enrichment_tests.acceptance.conftest import wait_for
-from gym_enrichment_tests.acceptance.faults.cases import Stage, bearing_outages
+from gym_enrichment_tests.acceptance.faults.cases import Gate, Stage, bearing_outages
 from gym_enrichment_tests.llm_server import Ask, Reply, good_content
 
 pytestmark = pytest.mark.soak
@@ -31,7 +32,7 @@ mutation($selector: RepositorySelector!, $keys: [String!]!) {
 
 def another(stage: Stage, name: str, *more: str, **variables: str) -> Service:
     """A second process of a service, with other variables or with more arguments; started, not waited for."""
-    home = stage.fleet.home / "fleet" / f"another-{name}"
+    home = stage.fleet.home / "logs" / f"another-{name}"
     home.mkdir(exist_ok=True)
     service = Service(name, home, {**stage.fleet.variables, **variables}, lambda: True, more)
     service.spawn()
@@ -80,12 +81,16 @@ def test_postgres_is_restarted_under_load_again_and_again(stage: Stage) -> None:
     stage.server.script = slowly
     case.launch_again()
     # The third request: both runs ask by then.
-    for answered in (3, 5, 7):
-        wait_for("requests", lambda answered=answered: len(case.books.gate.asks) >= answered)
+    for asked in (3, 5, 7):
+        wait_for("requests", partial(reached, case.books.gate, asked))
         stage.fleet.postgres.stop(signal.SIGINT)  # the fast shutdown
         stage.fleet.postgres.start()
     case.books.in_flight = case.books.names
     case.assert_as_promised("connection", "worker")
+
+
+def reached(gate: Gate, asked: int) -> bool:
+    return len(gate.asks) >= asked
 
 
 def test_postgres_has_no_connection_left(stage: Stage) -> None:
