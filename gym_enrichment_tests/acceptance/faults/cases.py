@@ -249,7 +249,9 @@ class Stage:
         return found
 
     def heal(self) -> None:
-        """Whatever a case left broken runs again."""
+        """Whatever a case left broken runs again, and whatever it left waiting is answered."""
+        for case in self.backfills:
+            case.books.gate.opened.set()
         for server in (self.fleet.postgres, self.fleet.valkey, *self.fleet.services.values()):
             if not server.is_running:
                 server.start()
