@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+import redis
 import yaml
 from celery import Celery
 
@@ -276,8 +277,12 @@ class Fleet:
         return all(status["healthy"] for status in statuses if status["required"])
 
     def _worker_answers(self, queue: str) -> bool:
-        with Celery(broker=self.valkey.url) as app:
-            return any(name.startswith(f"{queue}@") for answer in app.control.ping(timeout=1.0) for name in answer)
+        try:
+            with Celery(broker=self.valkey.url) as app:
+                return any(name.startswith(f"{queue}@") for answer in app.control.ping(timeout=1.0) for name in answer)
+        except redis.RedisError:
+            # A connection from before Valkey was restarted; the next one is new.
+            return False
 
 
 @cache
