@@ -42,7 +42,8 @@ What the last `make soak` found. Each case breaks something on real processes in
 ends with: every gym has its answer and is published, nothing was paid twice but what was on its way when it broke,
 statistics agree with the ledger and the ledger with the server, and an operator can read what happened.
 
-"Asks" are the requests that reached the LLM server, failed ones too; "paid twice" those that a dead process took along.
+"Asks" are the requests that reached the LLM server, failed ones too; "paid twice" is the most that a provider could
+charge for twice: what was on its way when it broke, and was asked again.
 
 | case | seconds | gyms | asks | paid twice | verdict |
 |---|--:|--:|--:|--:|---|
