@@ -17,6 +17,7 @@ import click
 from gym_enrichment.commands.arguments import json_option
 from gym_enrichment.commands.exits import WRONG_USE, refuse
 from gym_enrichment.commands.experiment import experiment as experiment_command
+from gym_enrichment.commands.places import places as places_command
 from gym_enrichment.commands.report import report as report_command
 from gym_enrichment.commands.rollout import rollout as rollout_command
 from gym_enrichment.commands.run import enrich
@@ -164,6 +165,7 @@ def export(form: str, output: Path | None) -> None:
     """The published table as a file."""
     from gym_enrichment.console import say
     from gym_enrichment.pipeline.exporting import export_parquet, export_text
+    from gym_enrichment.storage.private_files import create_private_text
 
     database = load_settings().database
     if form == "parquet" and output is None:
@@ -174,7 +176,7 @@ def export(form: str, output: Path | None) -> None:
         elif form == "parquet":
             written = export_parquet(database, output)
         else:
-            with output.open("w", encoding="utf-8", newline="") as file:
+            with create_private_text(output) as file:
                 written = export_text(database, form, file)
     except OSError as error:
         refuse(f"cannot write {output}: {error.strerror or error}")
@@ -287,7 +289,7 @@ def doctor(migrate: bool, as_json: bool) -> None:
     if as_json:
         print_json({"ok": all(finding.ok for finding in findings), "checks": [f.as_dict() for f in findings]})
     else:
-        rows = [["ok" if f.ok else "WRONG", f.check, f.found, f.mend] for f in findings]
+        rows = [["WRONG" if not f.ok else "look" if f.mend else "ok", f.check, f.found, f.mend] for f in findings]
         print_table("gym-enrichment doctor", ["", "check", "found", "how to mend it"], rows)
     if not migrate and not all(finding.ok for finding in findings):
         sys.exit(WRONG_USE)
@@ -296,6 +298,7 @@ def doctor(migrate: bool, as_json: bool) -> None:
 main.add_command(run_command)
 main.add_command(experiment_command)
 main.add_command(rollout_command)
+main.add_command(places_command)
 main.add_command(report_command)
 
 

@@ -5,6 +5,7 @@ What must not live here: which rows are published (storage/directory.py).
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 
 from gym_enrichment.storage.directory import stream_directory, stream_with_raw
 from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.private_files import create_private
 from gym_enrichment.storage.tables import gym_directory
 
 COLUMNS = [column.name for column in gym_directory.columns]
@@ -20,8 +22,10 @@ UI_COLUMNS = (
     *("description", "amenities", "has_women_hours", "hours_french"),
 )
 """The names of the old pipeline's table `gyms`, which its front end reads; `hours` and `amenities` are lists."""
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet may see a formula (OWASP, "CSV Injection"): at the beginning of a cell, and behind what it takes
+# for the end of one: where lists are written with commas, Excel expects semicolons between cells, and cuts at them in
+# the middle of a quoted cell too. The full-width signs are taken for the plain ones in Japanese and Chinese versions.
+_FORMULA = re.compile(r"(^(?='*[\t\r\n])|(?:^|[;\t\r\n])[^\S\t\r\n]*(?='*[=+\-@＝＋－＠]))")
 _PARQUET_ROWS = 5_000
 
 Row = Mapping[str, Any]
@@ -50,7 +54,11 @@ def export_parquet(database: Database, path: Path) -> int:
         [(name, pa.timestamp("us", tz="UTC") if name in moments else types.get(name, pa.string())) for name in COLUMNS]
     )
     written = 0
-    with database.read() as connection, pq.ParquetWriter(path, schema) as writer:
+    with (
+        database.read() as connection,
+        create_private(path) as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
         rows: list[Row] = []
         for row in stream_directory(connection):
             rows.append(row)
@@ -76,9 +84,16 @@ def _cell(value: Any) -> Any:
         value = "; ".join(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    return without_formulas(value) if isinstance(value, str) else value
+
+
+def without_formulas(text: str) -> str:
+    """`text` with an apostrophe wherever a spreadsheet would begin to calculate.
+
+    Nothing is lost: one apostrophe less before each `=`, `+`, `-` and `@` at the beginning or behind a semicolon, tab
+    or line break, and before a tab or line break at the beginning, gives the text back (docs/security.md).
+    """
+    return _FORMULA.sub(r"\1'", text)
 
 
 def _write_jsonl(rows: Iterator[Row], output: TextIO) -> int:

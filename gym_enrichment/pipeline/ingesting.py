@@ -20,6 +20,8 @@ from gym_enrichment.storage.raw import BadRow, Upserted, replace_quarantine, ups
 
 ROWS_PER_CHUNK = 4_000
 """Rows of a transaction: large enough that commits do not count, small enough for any memory."""
+BYTES_PER_CHUNK = 16 * 1024 * 1024
+"""A chunk ends here too: 4,000 rows as large as sources let them be would be 40 GB."""
 
 Progress = Callable[[Kind, str, int], None]
 """Told after every chunk: the kind, the name of the source, how many of its rows were read."""
@@ -99,7 +101,18 @@ def ingest(
         DatabaseError, sqlalchemy.exc.DBAPIError: `database` cannot be used; chunks before are saved.
     """
     report = IngestReport()
-    opened = open_all(sources, report)
+    ingest_opened(database, open_all(sources, report), report, kinds, progress)
+    return report
+
+
+def ingest_opened(
+    database: Database,
+    opened: Sequence[Source],
+    report: IngestReport,
+    kinds: Sequence[Kind] = ("gyms", "reviews"),
+    progress: Progress | None = None,
+) -> None:
+    """As `ingest`, for sources that are open already; adds what it did to `report`."""
     for kind in ("gyms", "reviews"):
         if kind not in kinds:
             continue
@@ -110,7 +123,6 @@ def ingest(
                     run.ingest(progress)
                 except SourceError as error:
                     report.add_error(error)
-    return report
 
 
 def open_all(specs: Sequence[str], report: IngestReport) -> list[Source]:
@@ -240,12 +252,15 @@ def _chunks(rows: Iterator[RawRow], most: int) -> Iterator[list[RawRow]]:
     What was read before a source breaks off is given first, then the error.
     """
     chunk: list[RawRow] = []
+    size = 0
     try:
         for row in rows:
-            if len(chunk) >= most and row.line != chunk[-1].line:
+            full = len(chunk) >= most or size >= BYTES_PER_CHUNK
+            if full and row.line != chunk[-1].line:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
             chunk.append(row)
+            size += row.size
     except SourceError:
         if chunk:
             yield chunk

@@ -20,7 +20,7 @@ from gym_enrichment.domain.private import is_private
 from gym_enrichment.domain.raw_rows import REVIEW_COLUMNS, storable
 from gym_enrichment.sources.errors import SourceError
 from gym_enrichment.sources.rows import Kind, RawRow, missing_columns
-from gym_enrichment.sources.streams import check_file
+from gym_enrichment.sources.streams import LONGEST_LINE, check_file
 from gym_enrichment.storage.engine import DatabaseError, normalise_url
 
 _FILE_ENDINGS = (".db", ".sqlite", ".sqlite3")
@@ -52,7 +52,8 @@ class DatabaseSource:
                     return
                 streamed = connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
                 for number, row in enumerate(streamed.execute(statement).mappings(), start=1):
-                    yield RawRow(number, _prepared(dict(row)))
+                    size = sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+                    yield RawRow(number, _prepared(dict(row)), size=size)
         except SQLAlchemyError as error:
             raise self._failed(error, number + 1) from error
 
@@ -134,6 +135,9 @@ def _sqlite_source(path: str, name: str) -> DatabaseSource:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        # A file from a stranger: no value of a gigabyte, and none of its triggers and views may call functions.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_LINE)
+        connection.execute("PRAGMA trusted_schema=OFF")
         # Text that is not UTF-8 becomes a value that the row's check refuses, instead of the end of the table.
         connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         return connection

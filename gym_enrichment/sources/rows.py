@@ -27,13 +27,15 @@ _REVIEW_MARKS = ("review_id", "text", "published_at", "published_raw", "publishe
 class RawRow(NamedTuple):
     """One row as a source holds it: either `row`, or `error` and what can be shown of the row.
 
-    `line` is where it starts, from 1: the physical line of a text file, else the number of the row.
+    `line` is where it starts, from 1: the physical line of a text file, else the number of the row. `size` is about
+    how many bytes a good row takes: whoever collects rows bounds them by it.
     """
 
     line: int
     row: dict[str, Any] | None
     error: str | None = None
     shown: str = ""
+    size: int = 0
 
     @property
     def row_text(self) -> str:

@@ -34,7 +34,7 @@ Found = TypeVar("Found")
 
 REPOSITORY = Path(gym_enrichment.__file__).parents[1]
 API_KEY = "sk-acceptance-4f1b7c"
-_OURS = ("OPENAI_", "GYM_", "DAGSTER_")
+_OURS = ("OPENAI_", "GYM_", "DAGSTER_", "GOOGLE_PLACES_")
 _MOST_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 

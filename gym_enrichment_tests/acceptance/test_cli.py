@@ -405,6 +405,30 @@ def test_the_key_is_in_no_file_and_no_output(life: Life, well: Outcome) -> None:
 # choosing what to run -------------------------------------------------------------------------------------------------
 
 
+def test_only_the_owner_can_read_what_was_made(life: Life, tmp_path: Path) -> None:
+    exports = [tmp_path / name for name in ("gyms.csv", "gyms.jsonl", "gyms.parquet", "report.html")]
+    for path in exports[:3]:
+        life.user.cli("export", "--format", path.suffix[1:], "-o", str(path)).succeeded()
+    life.user.cli("report", "-o", str(exports[3])).succeeded()
+    home = life.user.home
+    with life.user.database.read() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        database = [home / name for name in ("gym.db", "gym.db-wal", "gym.db-shm")]
+        modes = [path.stat().st_mode & 0o777 for path in (*exports, *database)]
+    assert modes == [0o600] * 7
+    assert [path.stat().st_mode & 0o777 for path in (home, home / "dagster")] == [0o700, 0o700]
+
+
+def test_doctor_warns_of_a_home_that_others_can_read(life: Life) -> None:
+    life.user.home.chmod(0o755)
+    try:
+        found = {check["check"]: check for check in life.user.cli("doctor", "--json").succeeded().json["checks"]}
+    finally:
+        life.user.home.chmod(0o700)
+    assert found["GYM_HOME"]["ok"] is True
+    assert "chmod -R go= " in found["GYM_HOME"]["mend"]
+
+
 def test_limit_takes_that_many_gyms_and_batches_are_run_by_name(client: User, server: LlmServer) -> None:
     client.take_in(5)
     first = client.cli("run", "--limit", "3", "--json").succeeded().json
