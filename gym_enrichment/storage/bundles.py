@@ -13,7 +13,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam
 from sqlalchemy.engine import Row
 
 from gym_enrichment.domain.models import Bundle, BundleReview, Gym, Review
-from gym_enrichment.storage.batches import batch_numbers
+from gym_enrichment.storage.batches import UnknownBatch, batch_numbers
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import batch_members, batches, bundles, gyms, reviews
 from gym_enrichment.storage.upsert import upsert
@@ -121,9 +121,17 @@ def read_bundles(database: Database, batch_id: str) -> list[Bundle]:
 
 
 def lock_batch(connection: Connection, batch_id: str) -> None:
-    """Let two runs that write one batch take turns. SQLite has one writer at a time anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(batches.c.batch_id).where(batches.c.batch_id == batch_id).with_for_update())
+    """Let two runs that write one batch take turns. SQLite has one writer at a time anyway.
+
+    Raises:
+        UnknownBatch: somebody deleted it.
+    """
+    found = connection.execute(select(batches.c.batch_id).where(batches.c.batch_id == batch_id).with_for_update())
+    if found.first() is None:
+        raise UnknownBatch(
+            f"{batch_id} was deleted while it was worked on: its gyms get a new batch at the sensor's next tick or with"
+            " `gym-enrichment run`, and what was answered is not paid again"
+        )
 
 
 def _row(bundle: Bundle, batch_id: str, now: datetime) -> dict[str, object]:

@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, ProgrammingError
 
 from gym_enrichment.storage.interrupts import interrupts_wait
+from gym_enrichment.storage.outages import wait_for_connections
 from gym_enrichment.storage.private_files import make_private_file, make_private_folder
 
 _NOT_ALLOWED = "42501"  # Postgres' docs, "Error Codes": insufficient_privilege
@@ -114,6 +115,7 @@ class Database:
             options = {"options": f"-c search_path={self.search_path}"} if self.search_path else {}
             engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, **options}, **_ENGINE)
             event.listen(engine, "before_cursor_execute", self.review_queries)
+            wait_for_connections(engine)
             event.listen(engine, "handle_error", _keep_first_line)
             return engine
         if url.database and url.database != ":memory:":
@@ -132,12 +134,21 @@ class Database:
             DatabaseUnreachable: no connection.
             SchemaMismatch: the schema is not the one of this version.
         """
+        self.check_schema()
+        return self.unchecked_engine
+
+    def check_schema(self) -> None:
+        """What `engine` does once; a process that lives long does it again before each piece of work.
+
+        Raises:
+            DatabaseUnreachable: no connection.
+            SchemaMismatch: the schema is not the one of this version.
+        """
         current = self.schema_revision()
         if current != head_revision():
             if not self.create:
                 raise SchemaMismatch(_mismatch_message(current))
             self.migrate()
-        return self.unchecked_engine
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -17,12 +17,14 @@ from gym_enrichment.storage.bundles import MissingPartition, lock_batch
 from gym_enrichment.storage.directory import publish
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.experiments import assigned_variant, experiment_in_force
+from gym_enrichment.storage.outages import again_after_outage
 from gym_enrichment.storage.tables import batch_runs, enrichments, failures, gyms
 from gym_enrichment.storage.upsert import upsert
 
 _HISTORY = ("enriched_at", "run_id", "prompt_tokens", "completion_tokens", "cost_usd", "from_cache")
 
 
+@again_after_outage
 def write_enriched_batch(database: Database, batch: EnrichedBatch) -> None:
     """Save what a run found out of one batch, and publish the batch, in one transaction.
 

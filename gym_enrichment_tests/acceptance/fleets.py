@@ -29,13 +29,15 @@ ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 @contextmanager
-def running_fleet(folder: Path, variables: Mapping[str, str]) -> "Iterator[tuple[Fleet, User]]":
+def running_fleet(
+    folder: Path, variables: Mapping[str, str], monitoring: Mapping[str, int] | None = None
+) -> "Iterator[tuple[Fleet, User]]":
     """A fleet with these settings, and a user whose `settings`, `database` and CLI are the fleet's own."""
     user = User(folder, variables)
     for path in (user.work, folder / "user"):
         path.mkdir(parents=True)
     with ExitStack() as stack:
-        fleet = Fleet(user.home, variables)
+        fleet = Fleet(user.home, variables, monitoring=monitoring)
         # Root's databases lie in /var/tmp, where nobody cleans up.
         stack.callback(shutil.rmtree, fleet.postgres.home, ignore_errors=True)
         stack.enter_context(fleet)

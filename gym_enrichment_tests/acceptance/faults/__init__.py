@@ -1,0 +1,1 @@
+"""What breaks, and what is then still true: on real processes, one case at a time."""
