@@ -8,7 +8,11 @@ from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import batches_changed
 
 
-@dg.schedule(job=enrich_batches, cron_schedule="0 * * * *")
+@dg.schedule(
+    job=enrich_batches,
+    cron_schedule="0 * * * *",
+    description="Every hour, takes up the batches whose gyms or reviews changed since their bundles were built.",
+)
 def changed_reviews_schedule(
     context: dg.ScheduleEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
 ) -> list[dg.RunRequest] | dg.SkipReason:

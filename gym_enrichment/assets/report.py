@@ -10,7 +10,10 @@ from gym_enrichment.resources import GymPipeline
 
 @dg.asset(deps=[gym_directory], group_name="quality", kinds={"file"}, owners=["team:directory"])
 def enrichment_report(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.MaterializeResult[None]:
-    """What `gym-enrichment report` writes, in `exports/report.html` of GYM_HOME."""
+    """The report page, `exports/report.html` in GYM_HOME: cost, variants compared, failures, gyms with their evidence.
+
+    It quotes customers' reviews, and is therefore a file and not shown here.
+    """
     path = gym_pipeline.settings.home.absolute() / "exports" / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = gather_report(gym_pipeline.database)

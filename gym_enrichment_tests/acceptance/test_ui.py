@@ -1,0 +1,402 @@
+"""Dagster's UI as people use it: in a real Chromium, by clicking, against a whole fleet.
+
+Each fixture below is a step of one story and keeps what the pages said, so that the tests may run in any order.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser
+from psycopg.sql import SQL, Identifier
+
+from deploy.fleet import Fleet
+from gym_enrichment_tests import webhook
+from gym_enrichment_tests.acceptance.conftest import API_KEY, User, asking, write_jsonl
+from gym_enrichment_tests.acceptance.fleets import running_fleet, runs
+from gym_enrichment_tests.browser import CHROMIUM, NO_CHROMIUM, open_browser
+from gym_enrichment_tests.dagster_ui import WINDOW, DagsterUi
+from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good
+from gym_enrichment_tests.webhook import Webhook
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+
+BATCHES = ["batch-000001", "batch-000002", "batch-000003", "batch-000004"]
+BAD, NEW = "batch-000003", "batch-000005"
+REVIEW = "Krikouzette"
+"""A word that only reviews hold."""
+DATABASE_PASSWORD = "geheim-5d1c"
+EVENTS = """
+query($run: ID!) {
+  logsForRun(runId: $run, limit: 1000) {
+    ... on EventConnection {
+      events {
+        ... on MessageEvent { message eventType }
+        ... on DisplayableEvent {
+          label description
+          metadataEntries {
+            label description
+            ... on TextMetadataEntry { text }
+            ... on JsonMetadataEntry { jsonString }
+            ... on PathMetadataEntry { path }
+          }
+        }
+        ... on ErrorEvent { error { className message stack causes { className message stack } } }
+      }
+    }
+  }
+}
+"""
+GROUPS = {
+    "sources": ["raw_gyms", "raw_reviews"],
+    "enrichment": ["review_bundles", "gym_enrichments"],
+    "publication": ["gym_directory", "rollout_status"],
+    "quality": ["evaluation_report", "enrichment_statistics", "enrichment_report"],
+}
+
+
+def bad_batch(ask: Ask) -> Reply:
+    """Refuses the gyms of one batch, in the ways in which a server may quote what it was told."""
+    if ask.name == "Salle 5":
+        return Reply(status=400, error_message=f"{API_KEY} may not say {json.dumps(ask.body)}")
+    if ask.name == "Salle 6":
+        return Reply(" ".join(ask.reviews.values()))
+    return good(ask)
+
+
+def sources(folder: Path, first: int, count: int) -> list[str]:
+    """Files of gyms "Salle 1" ... with a review each, and a review that cannot be used."""
+    numbers = range(first, first + count)
+    gyms = [{"place_id": f"gym-{n}", "name": f"Salle {n}", "city": "Oran"} for n in numbers]
+    text = f"Bonne salle, comme le dit {REVIEW} : vestiaires propres et musculation."
+    reviews = [{"review_id": f"r-{n}", "place_id": f"gym-{n}", "text": text, "rating": 4} for n in numbers]
+    unusable = {"review_id": f"r-bad-{first}", "place_id": f"gym-{first}", "text": text, "rating": REVIEW}
+    return [
+        write_jsonl(folder / "gyms.jsonl", gyms),
+        write_jsonl(folder / "reviews.jsonl", [*reviews, unusable]),
+    ]
+
+
+@dataclass(frozen=True)
+class Running:
+    """The fleet with eight gyms in four batches, who answers it, and a tab of its UI."""
+
+    fleet: Fleet
+    user: User
+    server: LlmServer
+    browser: Browser
+    ui: DagsterUi
+
+    def sources(self, first: int, count: int) -> list[str]:
+        """Put gyms into the files that GYM_SOURCES names."""
+        return sources(self.user.folder / "sources", first, count)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("ui")
+    files = sources(folder / "sources", 1, 8)
+    # The webhook refuses what it is sent: its address must not be in what is then said.
+    with LlmServer(bad_batch) as server, Webhook(*[500] * 20) as slack, open_browser() as browser:
+        variables = {
+            **asking(server),
+            "GYM_BATCH_SIZE": "2",
+            "GYM_SOURCES": ",".join(files),
+            "GYM_ALERT_WEBHOOK": slack.url,
+            "POSTGRES_PASSWORD": DATABASE_PASSWORD,
+            "ADMIN_USER": "amina",
+        }
+        with running_fleet(folder, variables) as (fleet, user):
+            user.cli("ingest", *files).succeeded()
+            assert user.make_batches() == BATCHES
+            ui = DagsterUi(browser.new_page(viewport=WINDOW), fleet.admin_url)
+            ui.visit("/", "Overview")
+            yield Running(fleet, user, server, browser, ui)
+
+
+@pytest.fixture(scope="module")
+def launched(running: Running) -> Sequence[str]:
+    """A backfill of both assets is launched; the partitions that the dialog named."""
+    running.ui.open_graph()
+    running.ui.select("review_bundles", "gym_enrichments")
+    running.ui.materialize_selected()
+    chosen = running.ui.choose_partitions("All")
+    running.ui.launch()
+    return chosen
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What was seen when the backfill had ended."""
+
+    bundles: Sequence[str]
+    bad: Sequence[str]
+    good: Sequence[str]
+    bad_page: str
+    log: str
+    good_page: str
+
+
+@pytest.fixture(scope="module")
+def failed(running: Running, launched: Sequence[str]) -> Failed:
+    ui = running.ui
+    ui.open_partitions("gym_enrichments")
+    ui.wait_for_partitions(failed=1, materialized=3, materializing=0, missing=0)
+    bad, good_ones = ui.partitions_that_are("Failed"), ui.partitions_that_are("Materialized")
+    bad_page = ui.open_partition(BAD, "did not materialize this asset")
+    ui.press("View logs")
+    log = ui.read("RUN_FAILURE")
+    ui.press("Done")
+    good_page = ui.open_partition(BATCHES[0], "completion_tokens")
+    ui.open_partitions("review_bundles")
+    ui.wait_for_partitions(failed=0, materializing=0, missing=0)
+    bundles = ui.partitions_that_are("Materialized")
+    return Failed(bundles, bad, good_ones, bad_page, log, good_page)
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was seen when the bad batch had been materialized again."""
+
+    chosen: Sequence[str]
+    good: Sequence[str]
+    asked: Sequence[str]
+
+
+@pytest.fixture(scope="module")
+def mended(running: Running, failed: Failed) -> Mended:
+    running.server.script = good
+    running.server.asks.clear()
+    ui = running.ui
+    ui.open_partitions("gym_enrichments")
+    ui.press("Materialize…")
+    chosen = ui.choose_partitions("Failed")
+    ui.launch()
+    ui.wait_for_partitions(failed=0, materialized=4, materializing=0, missing=0)
+    return Mended(chosen, ui.partitions_that_are("Materialized"), sorted(running.server.names()))
+
+
+@pytest.fixture(scope="module")
+def published(running: Running, mended: Mended) -> None:
+    """The directory and the report page are materialized."""
+    for asset in ("gym_directory", "enrichment_report"):
+        running.ui.materialize(asset)
+
+
+@pytest.fixture(scope="module")
+def sensor_on(running: Running, mended: Mended) -> None:
+    """The sensor is switched on, and a new gym ingested afterwards."""
+    ui = running.ui
+    ui.open_automation("new_gyms_sensor")
+    ui.switch_on()
+    running.server.asks.clear()
+    running.sources(9, 1)
+    ui.open_graph()
+    ui.select("raw_gyms", "raw_reviews")
+    ui.materialize_selected()
+
+
+@pytest.fixture(scope="module")
+def enriched(running: Running, sensor_on: None) -> Sequence[str]:
+    """The good batches, once the sensor noticed the new gym and its batch is enriched."""
+    running.ui.open_partitions("gym_enrichments")
+    running.ui.wait_for_partitions(failed=0, materialized=5, materializing=0, missing=0)
+    return running.ui.partitions_that_are("Materialized")
+
+
+def test_the_graph_reads_like_the_design(running: Running) -> None:
+    drawn = running.ui.open_graph()
+    assert set(drawn) == {name for group, assets in GROUPS.items() for name in (group, *assets)}
+    groups = sorted(GROUPS, key=lambda name: drawn[name]["x"])
+    assert groups == ["sources", "enrichment", "publication", "quality"]
+    for group, assets in GROUPS.items():
+        for asset in assets:
+            assert drawn[group]["x"] < drawn[asset]["x"] < drawn[group]["x"] + drawn[group]["width"]
+    assert drawn["review_bundles"]["x"] < drawn["gym_enrichments"]["x"]
+
+
+@pytest.mark.parametrize(
+    ("asset", "signs"),
+    [
+        ("raw_reviews", ["sources", "authors left behind", "Table", "As the customer wrote it"]),
+        ("review_bundles", ["enrichment", "ready for a prompt", "Table", "Tokens of the selected reviews"]),
+        ("gym_enrichments", ["enrichment", "A batch with a failed gym fails alone", "OpenAI", "in French"]),
+        ("gym_directory", ["publication", "one row per gym", "Table", "notation of OpenStreetMap"]),
+    ],
+)
+def test_an_asset_says_what_it_is_whose_and_what_its_columns_mean(
+    running: Running, asset: str, signs: list[str]
+) -> None:
+    said = running.ui.visit(f"/assets/{asset}", signs[-1])
+    for sign in ("Description", "Owners", "directory", "Kinds", *signs):
+        assert sign in said
+
+
+def test_all_batches_are_chosen_with_one_click(launched: Sequence[str]) -> None:
+    assert launched == BATCHES
+
+
+def test_exactly_the_bad_batch_is_shown_as_failed(failed: Failed) -> None:
+    assert failed.bad == [BAD]
+    assert failed.good == [batch for batch in BATCHES if batch != BAD]
+    assert failed.bundles == BATCHES
+
+
+def test_the_failed_batch_says_why_and_what_to_do(failed: Failed) -> None:
+    assert "failed, and did not materialize this asset" in failed.bad_page
+    assert f"gyms failed in 1 of 4 batches ({BAD})" in failed.log
+    assert "Materialize the failed partitions again" in failed.log
+
+
+def test_a_good_batch_shows_its_figures(failed: Failed) -> None:
+    said = failed.good_page.split()
+    figures = dict(zip(said, said[1:], strict=False))
+    assert figures["gyms"] == figures["enriched"] == figures["llm_calls"] == "2"
+    assert figures["prompt_tokens"] == "2000"
+
+
+def test_materialized_again_the_bad_batch_turns_green_and_its_gyms_alone_are_asked(mended: Mended) -> None:
+    assert mended.chosen == [BAD]
+    assert mended.good == BATCHES
+    assert mended.asked == ["Salle 5", "Salle 6"]
+
+
+def test_checks_and_plots_are_shown(running: Running, published: None) -> None:
+    ui = running.ui
+    checks = ui.visit("/assets/gym_directory?view=checks", "every_gym_is_published_once")
+    assert "Passed" in checks
+    assert "no_gym_failed" in checks
+    assert "Passed" in ui.visit("/assets/gym_enrichments?view=checks", "every_published_claim_is_shown")
+    ui.visit("/assets/gym_directory", "Row count")
+    ui.press("Plots")
+    assert "enriched" in ui.read("pending")
+
+
+def test_the_read_only_ui_offers_no_way_to_change_things(running: Running, mended: Mended) -> None:
+    ui = DagsterUi(running.browser.new_page(viewport=WINDOW), f"http://127.0.0.1:{running.fleet.read_port}")
+    try:
+        ui.visit("/", "Overview")
+        ui.open_graph()
+        assert not ui.can_press("Materialize all")
+        ui.open_partitions("gym_enrichments")
+        assert not ui.can_press("Materialize…")
+        ui.open_automation("new_gyms_sensor")
+        assert not ui.can_switch()
+    finally:
+        ui.page.close()
+
+
+def test_the_sensor_enriches_a_gym_that_comes_after_it_was_switched_on(
+    running: Running, enriched: Sequence[str]
+) -> None:
+    assert enriched == [*BATCHES, NEW]
+    assert running.server.names() == ["Salle 9"]
+
+
+TOLD = {
+    "/overview": "gym_enrichment",
+    "/runs": "Launched by",
+    "/runs?view=backfills": "partitions",
+    "/assets": "rollout_status",
+    "/assets/raw_gyms": "one row per place_id",
+    "/assets/raw_reviews": "quarantined",
+    "/assets/review_bundles?view=partitions": "Missing (0)",
+    "/assets/review_bundles?view=events": "left_out_",
+    "/assets/gym_enrichments": "Row count",
+    "/assets/gym_enrichments?view=events": "completion_tokens",
+    f"/assets/gym_enrichments?view=partitions&partition={BAD}": "completion_tokens",
+    "/assets/gym_enrichments?view=checks": "Passed",
+    "/assets/gym_directory?view=events": "changed",
+    "/assets/gym_directory?view=checks": "Passed",
+    "/assets/enrichment_report": "reviews_quoted",
+    "/jobs": "enrich_batches",
+    "/locations/gym_enrichment/jobs/enrich_batches/runs": "new_gyms_sensor",
+    "/automation": "moved_gyms_sensor",
+    "/locations/gym_enrichment/schedules/changed_reviews_schedule": "Every hour",
+    "/deployment/locations": "Loaded",
+    "/deployment/daemons": "Backfill",
+    "/deployment/concurrency": "llm",
+    "/deployment/config": "FleetRunLauncher",
+    "/locations/gym_enrichment": "dagster-postgres",
+    "/locations/gym_enrichment/resources/gym_pipeline": "Uses",
+}
+"""Pages that everybody who reaches the UI can read, each with something that must be on it; runs and ticks apart."""
+
+
+def visit_everything(running: Running, folder: Path) -> str:
+    """What the pages say, and all that the browser was sent for them: GraphQL's answers, raw logs, frames."""
+    har, frames, pages = folder / "visit.har", [], []
+    # The application itself is megabytes of Dagster's.
+    sent = re.compile(r"^(?!.*\.(js|css|woff2?|svg|png)(\?|$))")
+    context = running.browser.new_context(viewport=WINDOW, record_har_path=har, record_har_url_filter=sent)
+    page = context.new_page()
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
+    ui = DagsterUi(page, running.fleet.admin_url)
+    for path, sign in TOLD.items():
+        pages.append(ui.visit(path, sign))
+    ended = runs(running.fleet)
+    for run in ended:
+        pages.append(ui.visit(f"/runs/{run['runId']}", "Process for run exited"))
+        ui.press("stderr")
+        pages.append(ui.read("STEP_SUCCESS"))
+        ui.press("stdout")
+        pages.append(ui.read("stdout"))
+    backfills = {tag["value"] for run in ended for tag in run["tags"] if tag["key"] == "dagster/backfill"}
+    pages += [ui.visit(f"/runs/b/{backfill}", "gym_enrichments") for backfill in backfills]
+    for sensor in ("new_gyms_sensor", "alerts_sensor"):
+        pages.append(ui.visit(f"/locations/gym_enrichment/sensors/{sensor}", "View logs"))
+        ui.press("View logs")
+        pages.append(ui.read("Timestamp"))
+    context.close()
+    return "\n".join([*pages, *frames, har.read_text(encoding="utf-8")])
+
+
+def event_logs(fleet: Fleet) -> str:
+    """The events of all runs, as GraphQL tells them."""
+    return "\n".join(json.dumps(fleet.graphql(EVENTS, run=run["runId"]), ensure_ascii=False) for run in runs(fleet))
+
+
+def rows_of(url: str, tables: Sequence[str] = ()) -> str:
+    """All rows of some tables of a database, or of all its tables."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        names = tables or [name for (name,) in found]
+        rows = [connection.execute(SQL("SELECT t::text FROM {} t").format(Identifier(name))) for name in names]
+        return "\n".join(str(text) for cursor in rows for (text,) in cursor)
+
+
+def files_below(fleet: Fleet) -> str:
+    """All files that a fleet leaves: logs, raw logs of runs, what the broker was told; not Postgres's own data."""
+    found = (path for home in (fleet.home, fleet.valkey.home) for path in home.rglob("*") if path.is_file())
+    data, report = fleet.postgres.home / "data", fleet.home / "exports" / "report.html"
+    kept = [path for path in found if data not in path.parents and path != report]
+    return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in [*kept, fleet.postgres.log])
+
+
+def test_no_review_no_prompt_and_no_secret_is_on_any_page_or_in_any_log(
+    running: Running, failed: Failed, published: None, enriched: Sequence[str], tmp_path: Path
+) -> None:
+    fleet = running.fleet
+    told = {
+        "pages": visit_everything(running, tmp_path),
+        "events": event_logs(fleet),
+        "Dagster's database": rows_of(fleet.postgres.url("dagster")),
+        "what our database tells": rows_of(fleet.postgres.url("gym"), ["failures", "alerts", "ledger", "batch_runs"]),
+        "files": files_below(fleet),
+    }
+    report = (fleet.home / "exports" / "report.html").read_text(encoding="utf-8")
+    messages = {message["role"]: message["content"] for message in running.server.asks[0].body["messages"]}
+    # The longest piece that looks the same in any notation.
+    prompt = max(re.findall(r"[ -!#-\[\]-~]+", messages["system"]), key=len)
+    assert REVIEW in messages["user"]
+    assert len(prompt) > 50
+    assert REVIEW in report, "the one place that quotes reviews"
+    secrets = {API_KEY, webhook.SECRET, DATABASE_PASSWORD, fleet.variables["ADMIN_PASSWORD_HASH"]}
+    for where, text in {**told, "report": report}.items():
+        assert ("gym-5" if where != "report" else "Salle 5") in text, f"{where}: not what was looked for"
+        found = sorted(word for word in {REVIEW, prompt, *secrets} if word in text)
+        assert found == ([REVIEW] if where == "report" else []), where
