@@ -131,6 +131,12 @@ class DagsterUi:
         self.page.get_by_text(key, exact=True).filter(visible=True).first.click()
         return self.read(sign)
 
+    def open_backfill(self) -> str:
+        """The newest backfill's page, by way of the runs; what it says."""
+        self.follow("Runs")
+        self.page.get_by_role("link", name=re.compile("^[a-z]{8}$")).first.click()
+        return self.read("completed")
+
     # Automation
 
     def open_automation(self, name: str) -> None:

@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -30,26 +32,29 @@ BAD, NEW = "batch-000003", "batch-000005"
 REVIEW = "Krikouzette"
 """A word that only reviews hold."""
 DATABASE_PASSWORD = "geheim-5d1c"
-EVENTS = """
-query($run: ID!) {
-  logsForRun(runId: $run, limit: 1000) {
-    ... on EventConnection {
-      events {
-        ... on MessageEvent { message eventType }
-        ... on DisplayableEvent {
-          label description
-          metadataEntries {
-            label description
-            ... on TextMetadataEntry { text }
-            ... on JsonMetadataEntry { jsonString }
-            ... on PathMetadataEntry { path }
-          }
-        }
-        ... on ErrorEvent { error { className message stack causes { className message stack } } }
-      }
-    }
+ENTRIES = """
+  metadataEntries {
+    label description
+    ... on TextMetadataEntry { text }
+    ... on JsonMetadataEntry { jsonString }
+    ... on PathMetadataEntry { path }
   }
-}
+"""
+ERROR = "error { className message stack causes { className message stack } }"
+EVENTS = f"""
+query($run: ID!) {{
+  logsForRun(runId: $run, limit: 1000) {{
+    ... on EventConnection {{
+      events {{
+        ... on MessageEvent {{ message eventType }}
+        ... on DisplayableEvent {{ label description {ENTRIES} }}
+        ... on ErrorEvent {{ {ERROR} }}
+        ... on ExecutionStepFailureEvent {{ failureMetadata {{ description {ENTRIES} }} }}
+        ... on LogsCapturedEvent {{ fileKey }}
+      }}
+    }}
+  }}
+}}
 """
 GROUPS = {
     "sources": ["raw_gyms", "raw_reviews"],
@@ -254,7 +259,7 @@ def test_the_failed_batch_says_why_and_what_to_do(failed: Failed) -> None:
 
 def test_a_good_batch_shows_its_figures(failed: Failed) -> None:
     said = failed.good_page.split()
-    figures = dict(zip(said, said[1:], strict=False))
+    figures = dict(pairwise(said))
     assert figures["gyms"] == figures["enriched"] == figures["llm_calls"] == "2"
     assert figures["prompt_tokens"] == "2000"
 
@@ -306,7 +311,7 @@ TOLD = {
     "/assets/raw_reviews": "quarantined",
     "/assets/review_bundles?view=partitions": "Missing (0)",
     "/assets/review_bundles?view=events": "left_out_",
-    "/assets/gym_enrichments": "Row count",
+    "/assets/gym_enrichments": "completion_tokens",
     "/assets/gym_enrichments?view=events": "completion_tokens",
     f"/assets/gym_enrichments?view=partitions&partition={BAD}": "completion_tokens",
     "/assets/gym_enrichments?view=checks": "Passed",
@@ -341,10 +346,10 @@ def visit_everything(running: Running, folder: Path) -> str:
     ended = runs(running.fleet)
     for run in ended:
         pages.append(ui.visit(f"/runs/{run['runId']}", "Process for run exited"))
-        ui.press("stderr")
-        pages.append(ui.read("STEP_SUCCESS"))
-        ui.press("stdout")
-        pages.append(ui.read("stdout"))
+        for file in raw_logs(running.fleet, run["runId"]):
+            pages.append(ui.visit(f"/runs/{run['runId']}?logType=stderr&logFileKey={file}", "STEP_SUCCESS"))
+            ui.press("stdout")
+            pages.append(ui.read("stdout"))
     backfills = {tag["value"] for run in ended for tag in run["tags"] if tag["key"] == "dagster/backfill"}
     pages += [ui.visit(f"/runs/b/{backfill}", "gym_enrichments") for backfill in backfills]
     for sensor in ("new_gyms_sensor", "alerts_sensor"):
@@ -355,9 +360,15 @@ def visit_everything(running: Running, folder: Path) -> str:
     return "\n".join([*pages, *frames, har.read_text(encoding="utf-8")])
 
 
-def event_logs(fleet: Fleet) -> str:
-    """The events of all runs, as GraphQL tells them."""
-    return "\n".join(json.dumps(fleet.graphql(EVENTS, run=run["runId"]), ensure_ascii=False) for run in runs(fleet))
+def events(fleet: Fleet, run: str) -> list[dict[str, Any]]:
+    """The events of a run, as GraphQL tells them."""
+    found: list[dict[str, Any]] = fleet.graphql(EVENTS, run=run)["logsForRun"]["events"]
+    return found
+
+
+def raw_logs(fleet: Fleet, run: str) -> list[str]:
+    """The names of what a run's process wrote to stdout and stderr."""
+    return [event["fileKey"] for event in events(fleet, run) if "fileKey" in event]
 
 
 def rows_of(url: str, tables: Sequence[str] = ()) -> str:
@@ -383,7 +394,7 @@ def test_no_review_no_prompt_and_no_secret_is_on_any_page_or_in_any_log(
     fleet = running.fleet
     told = {
         "pages": visit_everything(running, tmp_path),
-        "events": event_logs(fleet),
+        "events": json.dumps([events(fleet, run["runId"]) for run in runs(fleet)], ensure_ascii=False),
         "Dagster's database": rows_of(fleet.postgres.url("dagster")),
         "what our database tells": rows_of(fleet.postgres.url("gym"), ["failures", "alerts", "ledger", "batch_runs"]),
         "files": files_below(fleet),
