@@ -5,6 +5,7 @@ What must not live here: what is expected of our assets, and who looks (the test
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from playwright.sync_api import FloatRect, Locator, Page, ViewportSize, expect
 
@@ -95,6 +96,10 @@ class DagsterUi:
         expect(self._launch_button()).to_be_enabled(timeout=PATIENCE_MS)
         return self._dialog().get_by_text(_KEY).filter(visible=True).all_inner_texts()
 
+    def take_dialog(self, picture: Path) -> None:
+        """A picture of the open dialog alone."""
+        self._dialog().locator("> *").first.screenshot(path=picture)
+
     def launch(self) -> None:
         """Confirm the open dialog."""
         self._launch_button().click()
@@ -134,7 +139,7 @@ class DagsterUi:
     def open_backfill(self) -> str:
         """The newest backfill's page, by way of the runs; what it says."""
         self.follow("Runs")
-        self.page.get_by_role("link", name=re.compile("^[a-z]{8}$")).first.click()
+        self.page.locator("a[href^='/runs/b/']").first.click()
         return self.read("completed")
 
     # Automation
