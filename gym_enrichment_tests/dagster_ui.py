@@ -78,6 +78,15 @@ class DagsterUi:
         for asset in others:
             self._button(asset).click(modifiers=["Shift"])
 
+    # An asset's page
+
+    def open_plots(self, sign: Text) -> str:
+        """The open asset's figures as plots, the first ones in sight; returns the page's text."""
+        self.press("Plots")
+        said = self.read(sign)
+        self._button("Plots").evaluate("button => button.scrollIntoView({ block: 'start', behavior: 'instant' })")
+        return said
+
     # Materializing
 
     def materialize_selected(self) -> None:
@@ -98,7 +107,7 @@ class DagsterUi:
 
     def take_dialog(self, picture: Path) -> None:
         """A picture of the open dialog alone."""
-        self._dialog().locator("> *").first.screenshot(path=picture)
+        self._dialog().screenshot(path=picture)
 
     def launch(self) -> None:
         """Confirm the open dialog."""

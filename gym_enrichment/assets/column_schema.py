@@ -33,7 +33,7 @@ COLUMNS = {
     "model": "The model that answered",
     "name": "As the source writes it",
     "phone": "As the source writes it",
-    "place_id": "The gym",
+    "place_id": "Which gym: its id in the source, such as Google Places",
     "prompt_tokens": "Tokens of the question; 0 for a skipped gym",
     "prompt_version": "Which wording of the prompt was used",
     "published_at": "When it was published (UTC)",

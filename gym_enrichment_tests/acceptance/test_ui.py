@@ -277,8 +277,7 @@ def test_checks_and_plots_are_shown(running: Running, published: None) -> None:
     assert "no_gym_failed" in checks
     assert "Passed" in ui.visit("/assets/gym_enrichments?view=checks", "every_published_claim_is_shown")
     ui.visit("/assets/gym_directory", "Row count")
-    ui.press("Plots")
-    assert "enriched" in ui.read("pending")
+    assert "enriched" in ui.open_plots("pending")
 
 
 def test_the_read_only_ui_offers_no_way_to_change_things(running: Running, mended: Mended) -> None:
@@ -349,11 +348,12 @@ def visit_everything(running: Running, folder: Path) -> str:
         pages.append(ui.visit(path, sign))
     ended = runs(running.fleet)
     for run in ended:
-        pages.append(ui.visit(f"/runs/{run['runId']}", "Process for run exited"))
         for file in raw_logs(running.fleet, run["runId"]):
             pages.append(ui.visit(f"/runs/{run['runId']}?logType=stderr&logFileKey={file}", f"{file}.err"))
             ui.press("stdout")
             pages.append(ui.read(f"{file}.out"))
+            ui.press("Events")
+            pages.append(ui.read("Process for run exited"))
     backfills = {tag["value"] for run in ended for tag in run["tags"] if tag["key"] == "dagster/backfill"}
     pages += [ui.visit(f"/runs/b/{backfill}", "gym_enrichments") for backfill in backfills]
     for sensor in ("new_gyms_sensor", "alerts_sensor"):
@@ -385,10 +385,13 @@ def rows_of(url: str, tables: Sequence[str] = ()) -> str:
 
 
 def files_below(fleet: Fleet) -> str:
-    """All files that a fleet leaves: logs, raw logs of runs, what the broker was told; not Postgres's own data."""
+    """All files that a fleet leaves: logs, raw logs of runs, what the broker was told.
+
+    Not Postgres's own data, nor the proxy's configuration, which knows the hash of the password by which it lets in.
+    """
     found = (path for home in (fleet.home, fleet.valkey.home) for path in home.rglob("*") if path.is_file())
-    data, report = fleet.postgres.home / "data", fleet.home / "exports" / "report.html"
-    kept = [path for path in found if data not in path.parents and path != report]
+    apart = {fleet.postgres.home / "data", Path(fleet.variables["XDG_CONFIG_HOME"]) / "caddy", fleet.home / "exports"}
+    kept = [path for path in found if apart.isdisjoint(path.parents)]
     return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in [*kept, fleet.postgres.log])
 
 
