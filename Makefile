@@ -32,7 +32,7 @@ eval: $(READY)  ## quality, figure by figure: golden set, hostile reviews, real 
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/gym-enrichment eval
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/python -m benchmarks.quality
 
-pictures: $(READY)  ## docs/pictures: the report page of the demo, in the Chromium of this machine
+pictures: $(READY)  ## docs/pictures: the demo's report page and Dagster's UI, in the Chromium of this machine
 	$(BIN)/python -m gym_enrichment_tests.pictures
 
 check: $(READY)  ## lint, format, types, import contracts

@@ -125,7 +125,7 @@ def _take_plots(ui: DagsterUi, pictures: Path) -> None:
     ui.page.set_viewport_size(_TALL)
     ui.visit("/assets/gym_enrichments", "Columns")
     ui.page.screenshot(path=pictures / "dagster-asset.png")
-    ui.open_plots("completion_tokens")
+    ui.open_plots()
     ui.page.screenshot(path=pictures / "dagster-plots.png")
     ui.page.set_viewport_size(WINDOW)
 

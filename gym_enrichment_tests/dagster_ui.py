@@ -80,12 +80,14 @@ class DagsterUi:
 
     # An asset's page
 
-    def open_plots(self, sign: Text) -> str:
-        """The open asset's figures as plots, the first ones in sight; returns the page's text."""
+    def open_plots(self) -> int:
+        """The open asset's figures as plots, the first ones in sight; returns how many there are."""
         self.press("Plots")
-        said = self.read(sign)
+        plots = self.page.locator("canvas")
+        plots.first.wait_for()
         self._button("Plots").evaluate("button => button.scrollIntoView({ block: 'start', behavior: 'instant' })")
-        return said
+        self.page.wait_for_load_state("networkidle")
+        return plots.count()
 
     # Materializing
 

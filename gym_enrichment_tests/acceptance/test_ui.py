@@ -9,17 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser
-from psycopg.sql import SQL, Identifier
 
 from deploy.fleet import Fleet
 from gym_enrichment_tests import webhook
 from gym_enrichment_tests.acceptance.conftest import API_KEY, User, asking, write_jsonl
 from gym_enrichment_tests.acceptance.fleets import running_fleet, runs
+from gym_enrichment_tests.acceptance.visitor import PAGES, TELLING, Visitor, events, files_below, rows_of
 from gym_enrichment_tests.browser import CHROMIUM, NO_CHROMIUM, open_browser
 from gym_enrichment_tests.dagster_ui import WINDOW, DagsterUi
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good
@@ -32,30 +30,6 @@ BAD, NEW = "batch-000003", "batch-000005"
 REVIEW = "Krikouzette"
 """A word that only reviews hold."""
 DATABASE_PASSWORD = "geheim-5d1c"
-ENTRIES = """
-  metadataEntries {
-    label description
-    ... on TextMetadataEntry { text }
-    ... on JsonMetadataEntry { jsonString }
-    ... on PathMetadataEntry { path }
-  }
-"""
-ERROR = "error { className message stack causes { className message stack } }"
-EVENTS = f"""
-query($run: ID!) {{
-  logsForRun(runId: $run, limit: 1000) {{
-    ... on EventConnection {{
-      events {{
-        ... on MessageEvent {{ message eventType }}
-        ... on DisplayableEvent {{ label description {ENTRIES} }}
-        ... on ErrorEvent {{ {ERROR} }}
-        ... on ExecutionStepFailureEvent {{ failureMetadata {{ description {ENTRIES} }} }}
-        ... on LogsCapturedEvent {{ fileKey }}
-      }}
-    }}
-  }}
-}}
-"""
 GROUPS = {
     "sources": ["raw_gyms", "raw_reviews"],
     "enrichment": ["review_bundles", "gym_enrichments"],
@@ -213,6 +187,22 @@ def enriched(running: Running, sensor_on: None) -> Sequence[str]:
     return running.ui.partitions_that_are("Materialized")
 
 
+# The daemon takes a backfill up within half a minute: what needs no result of it comes first.
+
+
+@pytest.fixture(scope="module")
+def visitor(running: Running, published: None, sensor_on: None, tmp_path_factory: pytest.TempPathFactory) -> Visitor:
+    """Reads all pages but those of runs, while the sensor looks for new gyms."""
+    visitor = Visitor(running.browser, running.fleet, tmp_path_factory.mktemp("visit") / "visit.har")
+    for path, sign in PAGES.items():
+        visitor.read(path, sign)
+    return visitor
+
+
+def test_all_batches_are_chosen_with_one_click(launched: Sequence[str]) -> None:
+    assert launched == BATCHES
+
+
 def test_the_graph_reads_like_the_design(running: Running) -> None:
     drawn = running.ui.open_graph()
     assert set(drawn) == {name for group, assets in GROUPS.items() for name in (group, *assets)}
@@ -241,8 +231,18 @@ def test_an_asset_says_what_it_is_whose_and_what_its_columns_mean(
         assert sign in said
 
 
-def test_all_batches_are_chosen_with_one_click(launched: Sequence[str]) -> None:
-    assert launched == BATCHES
+def test_the_read_only_ui_offers_no_way_to_change_things(running: Running, launched: Sequence[str]) -> None:
+    ui = DagsterUi(running.browser.new_page(viewport=WINDOW), f"http://127.0.0.1:{running.fleet.read_port}")
+    try:
+        ui.visit("/", "Overview")
+        ui.open_graph()
+        assert not ui.can_press("Materialize all")
+        ui.open_partitions("gym_enrichments")
+        assert not ui.can_press("Materialize…")
+        ui.open_automation("new_gyms_sensor")
+        assert not ui.can_switch()
+    finally:
+        ui.page.close()
 
 
 def test_exactly_the_bad_batch_is_shown_as_failed(failed: Failed) -> None:
@@ -277,132 +277,18 @@ def test_checks_and_plots_are_shown(running: Running, published: None) -> None:
     assert "no_gym_failed" in checks
     assert "Passed" in ui.visit("/assets/gym_enrichments?view=checks", "every_published_claim_is_shown")
     ui.visit("/assets/gym_directory", "Row count")
-    assert "enriched" in ui.open_plots("pending")
-
-
-def test_the_read_only_ui_offers_no_way_to_change_things(running: Running, mended: Mended) -> None:
-    ui = DagsterUi(running.browser.new_page(viewport=WINDOW), f"http://127.0.0.1:{running.fleet.read_port}")
-    try:
-        ui.visit("/", "Overview")
-        ui.open_graph()
-        assert not ui.can_press("Materialize all")
-        ui.open_partitions("gym_enrichments")
-        assert not ui.can_press("Materialize…")
-        ui.open_automation("new_gyms_sensor")
-        assert not ui.can_switch()
-    finally:
-        ui.page.close()
-
-
-def test_the_sensor_enriches_a_gym_that_comes_after_it_was_switched_on(
-    running: Running, enriched: Sequence[str]
-) -> None:
-    assert enriched == [*BATCHES, NEW]
-    assert running.server.names() == ["Salle 9"]
-
-
-TOLD = {
-    "/overview": "gym_enrichment",
-    "/runs": "Launched by",
-    "/runs?view=backfills": "partitions",
-    "/assets": "rollout_status",
-    "/assets/raw_gyms": "one row per place_id",
-    "/assets/raw_reviews": "quarantined",
-    "/assets/review_bundles?view=partitions": "Missing (0)",
-    "/assets/review_bundles?view=events": "left_out_",
-    "/assets/gym_enrichments": "completion_tokens",
-    "/assets/gym_enrichments?view=events": "completion_tokens",
-    f"/assets/gym_enrichments?view=partitions&partition={BAD}": "completion_tokens",
-    "/assets/gym_enrichments?view=checks": "Passed",
-    "/assets/gym_directory?view=events": "changed",
-    "/assets/gym_directory?view=checks": "Passed",
-    "/assets/enrichment_report": "reviews_quoted",
-    "/jobs": "enrich_batches",
-    "/locations/gym_enrichment/jobs/enrich_batches/runs": "new_gyms_sensor",
-    "/automation": "moved_gyms_sensor",
-    "/locations/gym_enrichment/schedules/changed_reviews_schedule": "Every hour",
-    "/deployment/locations": "Loaded",
-    "/deployment/daemons": "Backfill",
-    "/deployment/concurrency": "llm",
-    "/deployment/config": "FleetRunLauncher",
-    "/locations/gym_enrichment": "dagster-postgres",
-    "/locations/gym_enrichment/resources/gym_pipeline": "Uses",
-}
-"""Pages that everybody who reaches the UI can read, each with something that must be on it; runs and ticks apart."""
-
-
-TELLING = ("failures", "alerts", "ledger", "batch_runs")
-"""Our tables that are shown to people; others hold reviews because that is what they are for."""
-
-
-def visit_everything(running: Running, folder: Path) -> str:
-    """What the pages say, and all that the browser was sent for them: GraphQL's answers, raw logs, frames."""
-    har, frames, pages = folder / "visit.har", [], []
-    # The application itself is megabytes of Dagster's.
-    sent = re.compile(r"^(?!.*\.(js|css|woff2?|svg|png)(\?|$))")
-    context = running.browser.new_context(viewport=WINDOW, record_har_path=har, record_har_url_filter=sent)
-    page = context.new_page()
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
-    ui = DagsterUi(page, running.fleet.admin_url)
-    for path, sign in TOLD.items():
-        pages.append(ui.visit(path, sign))
-    ended = runs(running.fleet)
-    for run in ended:
-        for file in raw_logs(running.fleet, run["runId"]):
-            pages.append(ui.visit(f"/runs/{run['runId']}?logType=stderr&logFileKey={file}", f"{file}.err"))
-            ui.press("stdout")
-            pages.append(ui.read(f"{file}.out"))
-            ui.press("Events")
-            pages.append(ui.read("Process for run exited"))
-    backfills = {tag["value"] for run in ended for tag in run["tags"] if tag["key"] == "dagster/backfill"}
-    pages += [ui.visit(f"/runs/b/{backfill}", "gym_enrichments") for backfill in backfills]
-    for sensor in ("new_gyms_sensor", "alerts_sensor"):
-        pages.append(ui.visit(f"/locations/gym_enrichment/sensors/{sensor}", "View logs"))
-        ui.press("View logs")
-        pages.append(ui.read("Timestamp"))
-    context.close()
-    return "\n".join([*pages, *frames, har.read_text(encoding="utf-8")])
-
-
-def events(fleet: Fleet, run: str) -> list[dict[str, Any]]:
-    """The events of a run, as GraphQL tells them."""
-    found: list[dict[str, Any]] = fleet.graphql(EVENTS, run=run)["logsForRun"]["events"]
-    return found
-
-
-def raw_logs(fleet: Fleet, run: str) -> list[str]:
-    """The names of what a run's process wrote to stdout and stderr."""
-    return [event["fileKey"] for event in events(fleet, run) if "fileKey" in event]
-
-
-def rows_of(url: str, tables: Sequence[str] = ()) -> str:
-    """All rows of some tables of a database, or of all its tables."""
-    with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetchall()
-        names = tables or [name for (name,) in found]
-        rows = [connection.execute(SQL("SELECT t::text FROM {} t").format(Identifier(name))) for name in names]
-        return "\n".join(str(text) for cursor in rows for (text,) in cursor)
-
-
-def files_below(fleet: Fleet) -> str:
-    """All files that a fleet leaves: logs, raw logs of runs, what the broker was told.
-
-    Not Postgres's own data, nor the proxy's configuration, which knows the hash of the password by which it lets in.
-    """
-    found = (path for home in (fleet.home, fleet.valkey.home) for path in home.rglob("*") if path.is_file())
-    apart = {fleet.postgres.home / "data", Path(fleet.variables["XDG_CONFIG_HOME"]) / "caddy", fleet.home / "exports"}
-    kept = [path for path in found if apart.isdisjoint(path.parents)]
-    return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in [*kept, fleet.postgres.log])
+    assert ui.open_plots() == len(["row_count", "changed", "enriched", "skipped", "failed", "pending"])
 
 
 def test_no_review_no_prompt_and_no_secret_is_on_any_page_or_in_any_log(
-    running: Running, failed: Failed, published: None, enriched: Sequence[str], tmp_path: Path
+    running: Running, visitor: Visitor, enriched: Sequence[str]
 ) -> None:
     fleet = running.fleet
+    visitor.read_runs()
     report = (fleet.home / "exports" / "report.html").read_text(encoding="utf-8")
     told = {
         # What must be there, if it is what it should be, and all of it.
-        "pages": ("gym-5", visit_everything(running, tmp_path)),
+        "pages": ("gym-5", visitor.leave()),
         "events": ("gym-5", json.dumps([events(fleet, run["runId"]) for run in runs(fleet)], ensure_ascii=False)),
         "Dagster's database": ("gym-5", rows_of(fleet.postgres.url("dagster"))),
         "what our database tells": ("gym-5", rows_of(fleet.postgres.url("gym"), TELLING)),
@@ -419,3 +305,10 @@ def test_no_review_no_prompt_and_no_secret_is_on_any_page_or_in_any_log(
         assert known in text, f"{where}: not what was looked for"
         found = sorted(word for word in {REVIEW, prompt, *secrets} if word in text)
         assert found == ([REVIEW] if where == "report" else []), where
+
+
+def test_the_sensor_enriches_a_gym_that_comes_after_it_was_switched_on(
+    running: Running, enriched: Sequence[str]
+) -> None:
+    assert enriched == [*BATCHES, NEW]
+    assert running.server.names() == ["Salle 9"]
