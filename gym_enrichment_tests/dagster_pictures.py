@@ -134,8 +134,8 @@ def _take_graph(ui: DagsterUi, pictures: Path) -> None:
     """All assets, each materialized."""
     for asset in ("gym_directory", "rollout_status", "evaluation_report", "enrichment_statistics", "enrichment_report"):
         ui.materialize(asset)
-    drawn = ui.open_graph()
-    ui.page.screenshot(path=pictures / "dagster-graph.png", clip=_around(drawn.values()))
+    ui.open_graph()
+    ui.page.screenshot(path=pictures / "dagster-graph.png", clip=_around(ui.drawn().values()))
 
 
 def _around(boxes: Iterable[FloatRect]) -> FloatRect:

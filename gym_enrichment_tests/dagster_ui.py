@@ -59,17 +59,23 @@ class DagsterUi:
 
     # The asset graph
 
-    def open_graph(self) -> Mapping[str, FloatRect]:
-        """All assets in their groups, every group expanded; where each group and asset is drawn, in pixels."""
-        self.follow("Lineage")
+    def open_graph(self) -> None:
+        """All assets in their groups, every group expanded, the whole graph in sight."""
+        # By its address: by way of the menu it would be where it was left, and what is out of sight is not drawn.
+        self.page.goto(f"{self.url}/asset-groups")
         self._button("Materialize all").wait_for()
-        nodes = self.page.locator("foreignObject").filter(has_text=re.compile(r"\w"))
-        nodes.first.wait_for()
+        self._nodes().first.wait_for()
         if self.page.get_by_role("img", name="unfold_more").count():
             # The browser remembers what was expanded, and the same keys collapse all groups again.
             self.page.keyboard.press("Alt+e")
         self.read("Latest event")
-        boxes = {(node.text_content() or "").partition("Latest event")[0]: node.bounding_box() for node in nodes.all()}
+
+    def drawn(self) -> Mapping[str, FloatRect]:
+        """Where each group and asset of the open graph is, in pixels."""
+        boxes = {
+            (node.text_content() or "").partition("Latest event")[0]: node.bounding_box()
+            for node in self._nodes().all()
+        }
         return {name: box for name, box in boxes.items() if box is not None}
 
     def select(self, first: str, *others: str) -> None:
@@ -185,6 +191,9 @@ class DagsterUi:
     def _launch_button(self) -> Locator:
         # "Launch 1 run", or "Launch backfill" when there may be more.
         return self._dialog().get_by_role("button", name=re.compile("^Launch"))
+
+    def _nodes(self) -> Locator:
+        return self.page.locator("foreignObject").filter(has_text=re.compile(r"\w"))
 
     def _state(self, name: str) -> Locator:
         return self.page.get_by_text(re.compile(rf"^{name} \(\d+\)$"))

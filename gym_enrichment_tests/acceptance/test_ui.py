@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 
 from deploy.fleet import Fleet
 from gym_enrichment_tests import webhook
-from gym_enrichment_tests.acceptance.conftest import API_KEY, User, asking, write_jsonl
+from gym_enrichment_tests.acceptance.conftest import API_KEY, User, asking, wait_for, write_jsonl
 from gym_enrichment_tests.acceptance.fleets import running_fleet, runs
 from gym_enrichment_tests.acceptance.visitor import PAGES, TELLING, Visitor, events, files_below, rows_of
 from gym_enrichment_tests.browser import CHROMIUM, NO_CHROMIUM, open_browser
@@ -31,7 +31,7 @@ REVIEW = "Krikouzette"
 """A word that only reviews hold."""
 DATABASE_PASSWORD = "geheim-5d1c"
 GROUPS = {
-    "sources": ["raw_gyms", "raw_reviews"],
+    "sources": ["google_places", "raw_gyms", "raw_reviews"],
     "enrichment": ["review_bundles", "gym_enrichments"],
     "publication": ["gym_directory", "rollout_status"],
     "quality": ["evaluation_report", "enrichment_statistics", "enrichment_report"],
@@ -204,8 +204,10 @@ def test_all_batches_are_chosen_with_one_click(launched: Sequence[str]) -> None:
 
 
 def test_the_graph_reads_like_the_design(running: Running) -> None:
-    drawn = running.ui.open_graph()
-    assert set(drawn) == {name for group, assets in GROUPS.items() for name in (group, *assets)}
+    names = {name for group, assets in GROUPS.items() for name in (group, *assets)}
+    running.ui.open_graph()
+    wait_for("all groups and assets to be drawn", lambda: running.ui.drawn().keys() == names)
+    drawn = running.ui.drawn()
     groups = sorted(GROUPS, key=lambda name: drawn[name]["x"])
     assert groups == ["sources", "enrichment", "publication", "quality"]
     for group, assets in GROUPS.items():
