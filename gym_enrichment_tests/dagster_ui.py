@@ -12,7 +12,8 @@ from playwright.sync_api import FloatRect, Locator, Page, ViewportSize, expect
 # Generous: it only passes when something is broken, however busy the machine is.
 PATIENCE_MS = 120_000
 
-WINDOW: ViewportSize = {"width": 2300, "height": 1000}
+# Names and details of assets are only written out where they have the room.
+WINDOW: ViewportSize = {"width": 3200, "height": 1200}
 _STATES = ("Failed", "Materialized", "Materializing", "Missing")
 _KEY = re.compile(r"^batch-\d+$")
 Text = str | re.Pattern[str]
