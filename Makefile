@@ -47,7 +47,7 @@ real-model: $(READY)  ## a small real model on the CPU: compiles its server for 
 	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/real_model.txt
 	$(BIN)/python -m benchmarks.real_model --python .venv-model/bin/python
 
-pictures: $(READY)  ## docs/pictures: the report page of the demo, in the Chromium of this machine
+pictures: $(READY)  ## docs/pictures: the demo's report page and Dagster's UI, in the Chromium of this machine
 	$(BIN)/python -m gym_enrichment_tests.pictures
 
 check: $(READY)  ## lint, format, types, import contracts

@@ -110,7 +110,8 @@ class Fleet:
         self.has_proxy = shutil.which("caddy") is not None
         self.read_port, self.admin_port = read_port or free_port(), admin_port or free_port()
         servers = _servers_home(self.home)
-        self.postgres = Postgres(servers / "postgres", free_port())
+        password = variables.get("POSTGRES_PASSWORD", "")
+        self.postgres = Postgres(servers / "postgres", free_port(), password=password)
         self.valkey = Valkey(servers / "valkey", free_port())
         self.variables = self._places() | dict(variables)
         (self.home / "logs").mkdir(parents=True, exist_ok=True)

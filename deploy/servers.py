@@ -127,18 +127,21 @@ class Postgres(Server):
         home: an existing folder; data and log go into it.
         port: where it listens.
         max_connections: how many at once.
+        password: what its URLs say; it lets in whoever comes, so that this only shows where URLs end up.
     """
 
     name = "postgres"
 
-    def __init__(self, home: Path, port: int, max_connections: int = 200) -> None:
+    def __init__(self, home: Path, port: int, max_connections: int = 200, password: str = "") -> None:
         super().__init__(home, home / "log")
         self.port = port
         self.max_connections = max_connections
+        self.password = password
 
     def url(self, database: str = "postgres") -> str:
         """The URL of one of its databases."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+        user = f"postgres:{self.password}" if self.password else "postgres"
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     @property
     def is_new(self) -> bool:

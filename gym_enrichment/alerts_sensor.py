@@ -16,7 +16,11 @@ _TICK = "dagster/tick"
 _WILL_RETRY = "dagster/will_retry"
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells GYM_ALERT_WEBHOOK, once per incident, of failed runs and of rollouts that guardrails stopped.",
+)
 def alerts_sensor(
     context: dg.SensorEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
 ) -> dg.SensorResult | dg.SkipReason:

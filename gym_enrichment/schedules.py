@@ -8,7 +8,11 @@ from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import batches_changed
 
 
-@dg.schedule(job=enrich_batches, cron_schedule="0 * * * *")
+@dg.schedule(
+    job=enrich_batches,
+    cron_schedule="0 * * * *",
+    description="Every hour, takes up the batches whose gyms or reviews changed since their bundles were built.",
+)
 def changed_reviews_schedule(
     context: dg.ScheduleEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
 ) -> list[dg.RunRequest] | dg.SkipReason:
@@ -28,7 +32,11 @@ def changed_reviews_schedule(
     ]
 
 
-@dg.schedule(job=refresh_places, cron_schedule="30 2 * * *")
+@dg.schedule(
+    job=refresh_places,
+    cron_schedule="30 2 * * *",
+    description="Every night, searches GYM_PLACES_AREAS and fetches the details that are new or stale.",
+)
 def places_schedule(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.RunRequest | dg.SkipReason:
     """Every night, searches GYM_PLACES_AREAS and fetches details that are new or stale, within the limits of Google
     Places in the settings. What was asked within 30 days is not asked again, so that most nights ask little.
@@ -39,7 +47,10 @@ def places_schedule(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.RunReques
 
 
 statistics_schedule = dg.ScheduleDefinition(
-    name="statistics_schedule", job=take_statistics, cron_schedule="0 5 * * *", description="Once a day, before work."
+    name="statistics_schedule",
+    job=take_statistics,
+    cron_schedule="0 5 * * *",
+    description="Once a day, adds the figures so far to the plots.",
 )
 
 rollout_schedule = dg.ScheduleDefinition(

@@ -9,7 +9,11 @@ from gym_enrichment.storage.batches import assign_batches, batches_moved, unstar
 from gym_enrichment.storage.experiments import version_in_force
 
 
-@dg.sensor(job=enrich_batches, minimum_interval_seconds=30)
+@dg.sensor(
+    job=enrich_batches,
+    minimum_interval_seconds=30,
+    description="Gives gyms without a batch one, and enriches each new batch once.",
+)
 def new_gyms_sensor(
     context: dg.SensorEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
 ) -> dg.SensorResult | dg.SkipReason:
@@ -34,7 +38,11 @@ def new_gyms_sensor(
     )
 
 
-@dg.sensor(job=enrich_batches, minimum_interval_seconds=30)
+@dg.sensor(
+    job=enrich_batches,
+    minimum_interval_seconds=30,
+    description="Enriches the gyms that an experiment or a rollout moved to another variant.",
+)
 def moved_gyms_sensor(
     context: dg.SensorEvaluationContext, gym_pipeline: dg.ResourceParam[GymPipeline]
 ) -> dg.SensorResult | dg.SkipReason:

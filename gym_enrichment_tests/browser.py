@@ -1,4 +1,4 @@
-"""A real Chromium for tests and pictures of the report page: the machine's own, never a downloaded one.
+"""A real Chromium for tests and pictures of pages: the machine's own, never a downloaded one.
 
 What must not live here: what a page is tested for.
 """

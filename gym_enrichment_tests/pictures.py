@@ -1,7 +1,7 @@
-"""`make pictures`: the report page of the demo, as docs/pictures shows it.
+"""`make pictures`: docs/pictures, the report page of the demo and Dagster's UI (dagster_pictures.py).
 
-All variants are run and the golden set is evaluated, so that each section has something to show. The offline engine
-costs nothing: its tokens are priced as _PRICES says.
+For the page all variants are run and the golden set is evaluated, so that each section has something to show. The
+offline engine costs nothing: its tokens are priced as PRICES says.
 """
 
 import os
@@ -14,15 +14,16 @@ from pathlib import Path
 from playwright.sync_api import ViewportSize
 
 from gym_enrichment_tests.browser import PHONE, open_browser, take_picture
+from gym_enrichment_tests.dagster_pictures import take_dagster_pictures
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 _TALL: ViewportSize = {"width": 1080, "height": 1400}
 # Dollars per million tokens: gpt-4o-mini's.
-_PRICES = {"GYM_LLM_PRICE_PROMPT": "0.15", "GYM_LLM_PRICE_COMPLETION": "0.60"}
+PRICES = {"GYM_LLM_PRICE_PROMPT": "0.15", "GYM_LLM_PRICE_COMPLETION": "0.60"}
 
 
 def main() -> None:
-    """Make the page in a folder of its own and take its pictures."""
+    """Make the page and a Dagster instance in folders of their own, and take their pictures."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         _make_page(folder, page)
@@ -31,11 +32,12 @@ def main() -> None:
             take_picture(browser, page, PICTURES / "report-light.png", _TALL)
             take_picture(browser, page, PICTURES / "report-dark.png", _TALL, dark=True, gallery=True)
             take_picture(browser, page, PICTURES / "report-phone.png", PHONE)
+            take_dagster_pictures(browser, Path(folder) / "dagster", PICTURES, PRICES)
 
 
 def _make_page(home: str, page: Path) -> None:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("GYM_", "OPENAI_", "DAGSTER_"))}
-    environment = ours | {"GYM_HOME": home, "GYM_LLM": "offline"} | _PRICES
+    environment = ours | {"GYM_HOME": home, "GYM_LLM": "offline"} | PRICES
 
     def run(*arguments: str) -> None:
         command = [sys.executable, "-c", "from gym_enrichment.cli import main; main()", *arguments]

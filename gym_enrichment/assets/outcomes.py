@@ -14,6 +14,8 @@ FAILED_PARTITIONS = "failed_partitions"
 STOPPED = "stopped"
 
 _MOST_NAMED = 10
+# Digits behind the point, for people: milliseconds, and dollars as the ledger adds them up.
+_DIGITS = {"seconds": 3, "cost_usd": 9}
 
 
 class PartitionOutcomes:
@@ -47,13 +49,13 @@ class PartitionOutcomes:
         """
         if not self._failed and self._stopped is None:
             for key, figures in self._metadata.items():
-                self._context.add_asset_metadata(figures, partition_key=key)
+                self._context.add_asset_metadata(_rounded(figures), partition_key=key)
             return
         # A failed step emits nothing for its good partitions, so they are logged one by one.
         good = [key for key in self._metadata if key not in self._failed]
         for key in good:
             self._context.log_event(
-                dg.AssetMaterialization(self._context.asset_key, partition=key, metadata=self._metadata[key])
+                dg.AssetMaterialization(self._context.asset_key, partition=key, metadata=_rounded(self._metadata[key]))
             )
         details: dict[str, dg.MetadataValue[Any]] = {
             FAILED_PARTITIONS: dg.MetadataValue.json(list(self._failed)),
@@ -73,3 +75,7 @@ class PartitionOutcomes:
             " their other gyms and the other batches are published. Materialize the failed partitions again:"
             " only the gyms that lack an answer are asked"
         )
+
+
+def _rounded(figures: dict[str, int | float]) -> dict[str, int | float]:
+    return {name: round(value, _DIGITS[name]) if name in _DIGITS else value for name, value in figures.items()}

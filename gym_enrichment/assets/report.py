@@ -11,7 +11,10 @@ from gym_enrichment.storage.private_files import make_private_folder
 
 @dg.asset(deps=[gym_directory], group_name="quality", kinds={"file"}, owners=["team:directory"])
 def enrichment_report(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.MaterializeResult[None]:
-    """What `gym-enrichment report` writes, in `exports/report.html` of GYM_HOME."""
+    """The report page, `exports/report.html` in GYM_HOME: cost, variants compared, failures, gyms with their evidence.
+
+    It quotes customers' reviews, and is therefore a file and not shown here.
+    """
     path = gym_pipeline.settings.home.absolute() / "exports" / "report.html"
     make_private_folder(path.parent)
     found = gather_report(gym_pipeline.database)

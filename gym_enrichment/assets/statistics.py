@@ -9,7 +9,11 @@ from gym_enrichment.resources import GymPipeline
 
 @dg.asset(deps=[gym_directory], group_name="quality", kinds={"table"}, owners=["team:directory"])
 def enrichment_statistics(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.MaterializeResult[None]:
-    """The figures of `gym-enrichment stats` of all time, those per variant under the variant's name."""
+    """What runs did and cost since the beginning, as plots over time: the figures of `gym-enrichment stats`.
+
+    A gym that was in two runs counts twice in `gyms`; `gyms/...` counts the directory, `attempts/...` the calls by
+    their outcome, and what one variant did has its name in front.
+    """
     found = statistics(gym_pipeline.database)
     figures = dict(found["all_time"]) | {f"gyms/{state}": gyms for state, gyms in found["directory"].items()}
     for row in found["latency"]:
