@@ -6,7 +6,7 @@ export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench compare eval pictures ui install clean
+.PHONY: demo test check bench bench-fleet compare eval pictures ui install clean
 
 install: $(READY)
 
@@ -24,6 +24,9 @@ test: $(READY)  ## every test; nothing but this folder and loopback is touched
 
 bench: $(READY)  ## speed and memory, side by side; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.bench
+
+bench-fleet: $(READY)  ## workers together, and Dagster's own overhead; writes benchmarks/fleet.json
+	$(BIN)/python -m benchmarks.fleet
 
 compare: $(READY)  ## today's Celery fan-out against the variants, on real gyms; writes docs/comparison.md
 	$(BIN)/python -m benchmarks.compare

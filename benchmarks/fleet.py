@@ -1,0 +1,177 @@
+"""`make bench-fleet`: what workers add to each other, and what Dagster takes for itself.
+
+A whole fleet (deploy/fleet.py) against a server that answers after one second. Prints tables and writes
+benchmarks/fleet.json; docs/production.md says how to read it.
+
+What must not live here: what a worker alone can do (bench.py).
+"""
+
+import json
+import os
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import dagster as dg
+from dagster._core.storage.dagster_run import RunRecord
+
+from benchmarks.bench import server
+from deploy.fleet import Fleet
+from gym_enrichment_tests.acceptance.conftest import User, wait_for
+from gym_enrichment_tests.acceptance.fleets import backfill, running_fleet
+
+RESULTS = Path(__file__).parent / "fleet.json"
+LATENCY, AT_ONCE, BATCH_SIZE = 1.0, 10, 20
+GYMS = 400
+PER_MINUTE, LIMITED_GYMS = 240, 260
+BATCHES, PROCESSES = 200, 4
+PARTITIONS_PER_RUN = (5, 25, 50)
+_MOST_SECONDS = 1_800.0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One run, in seconds since its backfill was launched."""
+
+    created: float
+    started: float
+    enriching: float
+    enriched: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """How a backfill went, in seconds since it was launched; `ended` is when its status says so."""
+
+    runs: Sequence[Stretch]
+    ended: float
+
+    @property
+    def working(self) -> float:
+        """From the start of the first run to the end of the last."""
+        return max(run.ended for run in self.runs) - min(run.started for run in self.runs)
+
+
+@contextmanager
+def fleet_for(gyms: int, **variables: str) -> "Iterator[tuple[str, Fleet, User, list[str]]]":
+    """The server's address, a fleet that asks it, a user, and batches of `gyms` new gyms."""
+    with server("--latency", LATENCY) as address, tempfile.TemporaryDirectory() as folder:
+        asking = {
+            "OPENAI_API_KEY": "bench",
+            "OPENAI_BASE_URL": f"{address}/v1",
+            "GYM_LLM_MODEL": "bench",
+            "GYM_LLM_CONCURRENCY": str(AT_ONCE),
+            "GYM_BATCH_SIZE": str(BATCH_SIZE),
+        }
+        with running_fleet(Path(folder) / "user", asking | variables) as (fleet, user):
+            user.take_in(gyms)
+            yield address, fleet, user, user.make_batches()
+
+
+def run(fleet: Fleet, user: User, shares: Mapping[str | None, Sequence[str]]) -> Backfill:
+    """Launch a backfill for each queue, all at once, and wait for their ends. Raises SystemExit if a run failed."""
+    launched = time.time()
+    ids = [backfill(fleet, list(batches), queue) for queue, batches in shares.items()]
+    with user.instance() as instance:
+        wait_for("the backfills to end", lambda: _have_ended(instance, ids), seconds=_MOST_SECONDS, every=0.5)
+        ended = time.time() - launched
+        filters = [dg.RunsFilter(tags={"dagster/backfill": backfill_id}) for backfill_id in ids]
+        records = [record for each in filters for record in instance.get_run_records(each)]
+        return Backfill([_stretch(instance, record, launched) for record in records], ended)
+
+
+def _have_ended(instance: dg.DagsterInstance, backfill_ids: Sequence[str]) -> bool:
+    found = [instance.get_backfill(backfill_id) for backfill_id in backfill_ids]
+    statuses = {each.status.value for each in found if each is not None}
+    if statuses & {"FAILED", "COMPLETED_FAILED", "CANCELED"}:
+        raise SystemExit(f"a backfill failed ({', '.join(statuses)}): the figures would be worth nothing")
+    return statuses == {"COMPLETED_SUCCESS"}
+
+
+def _stretch(instance: dg.DagsterInstance, record: RunRecord, launched: float) -> Stretch:
+    types = {dg.DagsterEventType.STEP_INPUT, dg.DagsterEventType.STEP_OUTPUT}
+    logs = instance.all_logs(record.dagster_run.run_id, of_type=types)
+    first, last = [entry.timestamp for entry in logs if entry.step_key == "gym_enrichments"]
+    assert record.start_time is not None
+    assert record.end_time is not None
+    moments = (record.create_timestamp.timestamp(), record.start_time, first, last, record.end_time)
+    return Stretch(*(moment - launched for moment in moments))
+
+
+def throughput() -> dict[str, float]:
+    """The same number of gyms by one worker of one process, and by two such workers."""
+    rates = {}
+    with fleet_for(2 * GYMS, WORKER_RUNS="1", GYM_PARTITIONS_PER_RUN="5") as (_, fleet, user, batches):
+        half = len(batches) // 2
+        quarter = half + half // 2
+        one = run(fleet, user, {None: batches[:half]})
+        two = run(fleet, user, {None: batches[half:quarter], "default": batches[quarter:]})
+    for name, done in {"one": one, "two": two}.items():
+        rates[name] = GYMS / done.working
+        print(f"{name} worker(s), {AT_ONCE} calls at once each: {rates[name]:.1f} gyms/s", flush=True)
+    return {
+        "gyms_per_second_one": rates["one"],
+        "gyms_per_second_two": rates["two"],
+        "gain": rates["two"] / rates["one"],
+    }
+
+
+def limited() -> dict[str, float]:
+    """Two workers that could do five times as much as GYM_LLM_RPM allows them together."""
+    variables = {"WORKER_RUNS": "1", "GYM_PARTITIONS_PER_RUN": "50", "GYM_LLM_RPM": str(PER_MINUTE)}
+    with fleet_for(LIMITED_GYMS, **variables) as (address, fleet, user, batches):
+        half = len(batches) // 2
+        run(fleet, user, {None: batches[:half], "default": batches[half:]})
+        with urllib.request.urlopen(f"{address}/stats") as answer:
+            moments = sorted(json.load(answer)["arrived"])
+    most = max(sum(begin <= moment < begin + 60.0 for moment in moments) for begin in moments)
+    # The first minute's requests go at once; the next is admitted when the first of them is a minute old.
+    print(f"GYM_LLM_RPM={PER_MINUTE}, two workers: at most {most} requests in any 60 s", flush=True)
+    return {"most_per_minute": most, "allowed_per_minute": PER_MINUTE}
+
+
+def overhead(partitions_per_run: int) -> dict[str, float]:
+    """A backfill of 200 batches: what of its wall time is not spent on calls, and on what."""
+    gyms = BATCHES * BATCH_SIZE
+    pure = gyms * LATENCY / AT_ONCE / PROCESSES
+    variables = {"WORKER_RUNS": str(PROCESSES), "GYM_PARTITIONS_PER_RUN": str(partitions_per_run)}
+    with fleet_for(gyms, **variables) as (_, fleet, user, batches):
+        done = run(fleet, user, {None: batches})
+    runs = done.runs
+    enriching = sum(run.enriched - run.enriching for run in runs)
+    found = {
+        "runs": len(runs),
+        "wall_seconds": done.ended,
+        "pure_seconds": pure,
+        "overhead": 1 - pure / done.ended,
+        # As long as the calls really took: what else the machine did is in both.
+        "overhead_in_place": 1 - enriching / PROCESSES / done.ended,
+        "begin_seconds": min(run.created for run in runs),
+        "dequeue_seconds": min(run.started for run in runs) - min(run.created for run in runs),
+        "end_seconds": done.ended - max(run.ended for run in runs),
+        "seconds_before_calls": median(run.enriching - run.started for run in runs),
+        "seconds_after_calls": median(run.ended - run.enriched for run in runs),
+        "load": os.getloadavg()[0],
+    }
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
+    print(f"GYM_PARTITIONS_PER_RUN={partitions_per_run}: {shown}", flush=True)
+    return found
+
+
+def main() -> None:
+    """All parts, one after the other."""
+    results = throughput() | limited()
+    for partitions_per_run in PARTITIONS_PER_RUN:
+        results |= {f"{partitions_per_run}/{name}": value for name, value in overhead(partitions_per_run).items()}
+    RESULTS.write_text(json.dumps({name: round(value, 3) for name, value in results.items()}, indent=2) + "\n")
+    print(f"written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()
