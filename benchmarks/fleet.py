@@ -21,8 +21,10 @@ import dagster as dg
 from dagster._core.storage.dagster_run import RunRecord
 
 from benchmarks.bench import server
+from benchmarks.workload import TEXT
 from deploy.fleet import Fleet
-from gym_enrichment_tests.acceptance.conftest import User, wait_for
+from gym_enrichment.pipeline.ingesting import ingest
+from gym_enrichment_tests.acceptance.conftest import User, wait_for, write_jsonl
 from gym_enrichment_tests.acceptance.fleets import backfill, running_fleet
 
 RESULTS = Path(__file__).parent / "fleet.json"
@@ -70,8 +72,19 @@ def fleet_for(gyms: int, **variables: str) -> "Iterator[tuple[str, Fleet, User, 
             "GYM_BATCH_SIZE": str(BATCH_SIZE),
         }
         with running_fleet(Path(folder) / "user", asking | variables) as (fleet, user):
-            user.take_in(gyms)
+            take_in(user, gyms)
             yield address, fleet, user, user.make_batches()
+
+
+def take_in(user: User, gyms: int) -> None:
+    """Gyms whose reviews bear out what the server says of them: no call is repeated."""
+    numbers = range(gyms)
+    kept = [{"place_id": f"gym-{number}", "name": f"Gym {number}", "city": "Oran"} for number in numbers]
+    said = [
+        {"place_id": f"gym-{number}", "text": f"{TEXT}{number} {review}"} for number in numbers for review in range(3)
+    ]
+    paths = [write_jsonl(user.folder / name, rows) for name, rows in (("gyms.jsonl", kept), ("reviews.jsonl", said))]
+    assert not ingest(user.database, paths).errors
 
 
 def run(fleet: Fleet, user: User, shares: Mapping[str | None, Sequence[str]]) -> Backfill:
