@@ -6,6 +6,7 @@ benchmarks/fleet.json; docs/production.md says how to read it.
 What must not live here: what a worker alone can do (bench.py).
 """
 
+import argparse
 import json
 import os
 import tempfile
@@ -33,18 +34,19 @@ GYMS = 400
 PER_MINUTE, LIMITED_GYMS = 240, 260
 BATCHES, PROCESSES = 200, 4
 PARTITIONS_PER_RUN = (5, 25, 50)
+USUAL_BATCH_SIZE, USUAL_PARTITIONS_PER_RUN = 100, 10
 _MOST_SECONDS = 1_800.0
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """One run, in seconds since its backfill was launched."""
+    """One run: moments in seconds since its backfill was launched, and how long it did our work, whoever ran it."""
 
     created: float
     started: float
-    enriching: float
-    enriched: float
     ended: float
+    bundling: float
+    enriching: float
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,25 @@ def _have_ended(instance: dg.DagsterInstance, backfill_ids: Sequence[str]) -> bo
 
 
 def _stretch(instance: dg.DagsterInstance, record: RunRecord, launched: float) -> Stretch:
-    types = {dg.DagsterEventType.STEP_INPUT, dg.DagsterEventType.STEP_OUTPUT}
-    logs = instance.all_logs(record.dagster_run.run_id, of_type=types)
-    first, last = [entry.timestamp for entry in logs if entry.step_key == "gym_enrichments"]
     assert record.start_time is not None
     assert record.end_time is not None
-    moments = (record.create_timestamp.timestamp(), record.start_time, first, last, record.end_time)
-    return Stretch(*(moment - launched for moment in moments))
+    entries = instance.all_logs(record.dagster_run.run_id)
+    told = [(entry.step_key, entry.dagster_event, entry.timestamp) for entry in entries]
+    events = [(step, event.event_type, at) for step, event, at in told if event is not None]
+
+    def between(step: str, begin: dg.DagsterEventType, end: dg.DagsterEventType) -> float:
+        moments = [next(at for key, kind, at in events if (key, kind) == (step, wanted)) for wanted in (begin, end)]
+        return moments[1] - moments[0]
+
+    kinds = dg.DagsterEventType
+    return Stretch(
+        record.create_timestamp.timestamp() - launched,
+        record.start_time - launched,
+        record.end_time - launched,
+        # The bundles are built and saved before Dagster tells of the first one.
+        between("review_bundles", kinds.STEP_START, kinds.ASSET_MATERIALIZATION),
+        between("gym_enrichments", kinds.STEP_INPUT, kinds.STEP_OUTPUT),
+    )
 
 
 def throughput() -> dict[str, float]:
@@ -149,39 +163,63 @@ def limited() -> dict[str, float]:
     return {"most_per_minute": most, "allowed_per_minute": PER_MINUTE}
 
 
-def overhead(partitions_per_run: int) -> dict[str, float]:
-    """A backfill of 200 batches: what of its wall time is not spent on calls, and on what."""
-    gyms = BATCHES * BATCH_SIZE
-    pure = gyms * LATENCY / AT_ONCE / PROCESSES
-    variables = {"WORKER_RUNS": str(PROCESSES), "GYM_PARTITIONS_PER_RUN": str(partitions_per_run)}
+def overhead(partitions_per_run: int, batch_size: int = BATCH_SIZE) -> dict[str, float]:
+    """A backfill of 200 batches: what of its wall time Dagster takes, and for what.
+
+    Our own work is measured in place, so that whatever else the machine does is in both: building bundles and
+    enriching, spread over all processes. `ideal_seconds` is what the calls alone would take.
+    """
+    gyms = BATCHES * batch_size
+    ideal = gyms * LATENCY / AT_ONCE / PROCESSES
+    variables = {
+        "WORKER_RUNS": str(PROCESSES),
+        "GYM_PARTITIONS_PER_RUN": str(partitions_per_run),
+        "GYM_BATCH_SIZE": str(batch_size),
+    }
     with fleet_for(gyms, **variables) as (_, fleet, user, batches):
         done = run(fleet, user, {None: batches})
     runs = done.runs
-    enriching = sum(run.enriched - run.enriching for run in runs)
+    work = sum(run.bundling + run.enriching for run in runs) / PROCESSES
+    begun = min(run.started for run in runs)
     found = {
         "runs": len(runs),
         "wall_seconds": done.ended,
-        "pure_seconds": pure,
-        "overhead": 1 - pure / done.ended,
-        # As long as the calls really took: what else the machine did is in both.
-        "overhead_in_place": 1 - enriching / PROCESSES / done.ended,
+        "ideal_seconds": ideal,
+        "work_seconds": work,
+        "overhead": 1 - work / done.ended,
         "begin_seconds": min(run.created for run in runs),
-        "dequeue_seconds": min(run.started for run in runs) - min(run.created for run in runs),
+        "dequeue_seconds": begun - min(run.created for run in runs),
         "end_seconds": done.ended - max(run.ended for run in runs),
-        "seconds_before_calls": median(run.enriching - run.started for run in runs),
-        "seconds_after_calls": median(run.ended - run.enriched for run in runs),
+        "seconds_per_run": median(run.ended - run.started - run.bundling - run.enriching for run in runs),
         "load": os.getloadavg()[0],
     }
     shown = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
-    print(f"GYM_PARTITIONS_PER_RUN={partitions_per_run}: {shown}", flush=True)
-    return found
+    name = f"{batch_size}x{partitions_per_run}"
+    print(f"{name} (GYM_BATCH_SIZE, GYM_PARTITIONS_PER_RUN): {shown}", flush=True)
+    return {f"{name}/{figure}": value for figure, value in found.items()}
+
+
+def small_batches() -> dict[str, float]:
+    """Batches of a fifth of the usual size, so that it takes minutes; what Dagster takes weighs five times as much."""
+    results: dict[str, float] = {}
+    for partitions_per_run in PARTITIONS_PER_RUN:
+        results |= overhead(partitions_per_run)
+    return results
+
+
+def usual_batches() -> dict[str, float]:
+    """Batches of the usual size; ten minutes."""
+    return overhead(USUAL_PARTITIONS_PER_RUN, USUAL_BATCH_SIZE)
 
 
 def main() -> None:
-    """All parts, one after the other."""
-    results = throughput() | limited()
-    for partitions_per_run in PARTITIONS_PER_RUN:
-        results |= {f"{partitions_per_run}/{name}": value for name, value in overhead(partitions_per_run).items()}
+    """All parts but the last, or those named; what others found before is kept."""
+    parts = {"throughput": throughput, "limited": limited, "small": small_batches, "usual": usual_batches}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="default: all but `usual`")
+    results: dict[str, float] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in parser.parse_args().parts or ("throughput", "limited", "small"):
+        results |= parts[name]()
     RESULTS.write_text(json.dumps({name: round(value, 3) for name, value in results.items()}, indent=2) + "\n")
     print(f"written to {RESULTS}")
 
