@@ -5,8 +5,12 @@ BIN := $(VENV)/bin
 export GYM_HOME ?= $(CURDIR)/.gym
 export DAGSTER_HOME = $(GYM_HOME)/dagster
 READY := $(VENV)/.ready
+FUZZED := gym_enrichment_tests/fuzz gym_enrichment_tests/unit/pipeline/test_formulas.py
 
-.PHONY: demo test check bench bench-fleet compare eval pictures ui install clean
+PORT ?= 3000
+ADMIN_PORT ?= 3001
+
+.PHONY: demo test check audit fuzz bench bench-fleet compare eval real-model pictures ui fleet install clean
 
 install: $(READY)
 
@@ -31,9 +35,17 @@ bench-fleet: $(READY)  ## workers together, and Dagster's own overhead; writes b
 compare: $(READY)  ## today's Celery fan-out against the variants, on real gyms; writes docs/comparison.md
 	$(BIN)/python -m benchmarks.compare
 
+fuzz: $(READY)  ## everything that parses, on 100,000 new inputs and more
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES-4000} $(BIN)/python -m pytest -n 2 $(FUZZED)
+
 eval: $(READY)  ## quality, figure by figure: golden set, hostile reviews, real data where it is there
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/gym-enrichment eval
 	GYM_LLM=$${GYM_LLM-offline} $(BIN)/python -m benchmarks.quality
+
+real-model: $(READY)  ## a small real model on the CPU: compiles its server for some minutes, then asks it
+	test -x .venv-model/bin/python || $(PYTHON) -m venv .venv-model
+	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/real_model.txt
+	$(BIN)/python -m benchmarks.real_model --python .venv-model/bin/python
 
 pictures: $(READY)  ## docs/pictures: the report page of the demo, in the Chromium of this machine
 	$(BIN)/python -m gym_enrichment_tests.pictures
@@ -44,10 +56,17 @@ check: $(READY)  ## lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+audit: $(READY)  ## the pinned versions against the advisories of the package index; needs the internet
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[audit]'
+	$(BIN)/python -m gym_enrichment_tests.audit
+
 ui: $(READY)  ## Dagster's UI and daemon on 127.0.0.1:3000, on the instance below GYM_HOME
-	mkdir -p "$(DAGSTER_HOME)"
+	umask 077 && mkdir -p "$(DAGSTER_HOME)"
 	test -f "$(DAGSTER_HOME)/dagster.yaml" || cp gym_enrichment/dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
+fleet: $(READY)  ## a whole fleet on this machine: Postgres, Valkey, webservers, daemon, workers; Ctrl-C stops it
+	$(BIN)/python -m deploy --port $(PORT) --admin-port $(ADMIN_PORT)
+
 clean:
-	rm -rf $(VENV) .gym
+	rm -rf $(VENV) .venv-model .gym

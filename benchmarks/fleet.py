@@ -98,6 +98,8 @@ def run(fleet: Fleet, user: User, shares: Mapping[str | None, Sequence[str]]) ->
         ended = time.time() - launched
         filters = [dg.RunsFilter(tags={"dagster/backfill": backfill_id}) for backfill_id in ids]
         records = [record for each in filters for record in instance.get_run_records(each)]
+        if {record.dagster_run.status for record in records} != {dg.DagsterRunStatus.SUCCESS}:
+            raise SystemExit("a run failed and was begun again: the figures would be worth nothing")
         return Backfill([_stretch(instance, record, launched) for record in records], ended)
 
 

@@ -1,6 +1,6 @@
 """A whole fleet on one machine, without Docker or root: the services of compose.yaml as plain processes on loopback.
 
-`python -m deploy.fleet` (`make fleet`) starts it and says what runs where; the tests start it, and break it.
+`make fleet` (__main__.py) starts it, watches it and says what runs where; the tests start it, and break it.
 Commands, variables and configuration files are those of compose.yaml; only Postgres and Valkey come from wheels.
 
 What must not live here: a command or a setting of a service (compose.yaml, dagster.yaml, Caddyfile).
@@ -13,7 +13,9 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -28,7 +30,8 @@ from celery import Celery
 from deploy.servers import Postgres, Server, Valkey, free_port
 
 DEPLOY = Path(__file__).parent
-_STOP_SECONDS = 20
+_STOP_SECONDS = 20.0
+_SERVER_STOP_SECONDS = 5.0
 # A variable in compose.yaml: $$, ${NAME}, ${NAME:-default} or ${NAME:?what is missing}.
 _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?:(?P<how>:[-?])(?P<rest>[^}]*))?\})")
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "PYTHONPATH")
@@ -76,7 +79,8 @@ class Fleet:
     """Postgres, Valkey, code server, webservers, daemon, workers and, where Caddy is installed, the proxy.
 
     Args:
-        home: GYM_HOME; the instance and the logs are below it, and the servers' data unless we are root.
+        home: GYM_HOME of its processes; the Dagster instance and the logs are below it, and the servers' data unless
+            we are root. Not a home that the CLI uses by itself: there Dagster's instance is another.
         variables: values of compose.yaml's variables, the settings of the pipeline among them.
         read_port: where the UI that only shows is reached; a free port by default.
         admin_port: where the UI that changes things is reached, likewise.
@@ -91,8 +95,8 @@ class Fleet:
         servers = _servers_home(self.home)
         self.postgres = Postgres(servers / "postgres", free_port())
         self.valkey = Valkey(servers / "valkey", free_port())
-        self.variables = self._places() | variables
-        (self.home / "fleet").mkdir(parents=True, exist_ok=True)
+        self.variables = self._places() | dict(variables)
+        (self.home / "logs").mkdir(parents=True, exist_ok=True)
         self.services = {name: self._service(name, answers) for name, answers in self._processes().items()}
 
     def __enter__(self) -> Self:
@@ -111,16 +115,12 @@ class Fleet:
     def start(self) -> None:
         """Start everything and wait until it is ready. Raises RuntimeError with the log of what is not."""
         instance = Path(self.variables["DAGSTER_HOME"])
-        for folder in (instance, self.postgres.home, self.valkey.home):
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.postgres.home.parent, self.postgres.home, self.valkey.home):
+            _make_servers_home(folder)
+        instance.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(DEPLOY / "dagster.yaml", instance / "dagster.yaml")
-        is_new = self.postgres.is_new
         self.postgres.start()
-        if is_new:
-            with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
-                # One at a time: Postgres makes no database within a transaction, and one text is one.
-                for statement in (DEPLOY / "create-databases.sql").read_text().split(";"):
-                    connection.execute(statement.encode())
+        self._create_databases()
         self.valkey.start()
         self._migrate()
         for service in self.services.values():
@@ -129,16 +129,41 @@ class Fleet:
             service.wait_until_ready()
 
     def stop(self) -> None:
-        """End everything: our processes first, all at once, then the servers."""
+        """End everything within half a minute: our processes first, all at once, then the servers."""
         services = list(self.services.values())
         for service in services:
             if service.is_running:
                 service.process.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
         for service in services:
-            service.stop(seconds=_STOP_SECONDS)
-        self.valkey.stop()
+            service.wait_for_end(max(0.0, deadline - time.monotonic()))
+        self.valkey.stop(seconds=_SERVER_STOP_SECONDS)
         # SIGINT is Postgres's fast shutdown.
-        self.postgres.stop(signal.SIGINT)
+        self.postgres.stop(signal.SIGINT, seconds=_SERVER_STOP_SECONDS)
+
+    @property
+    def members(self) -> list[Server]:
+        """All processes, in the order of their start."""
+        return [self.postgres, self.valkey, *self.services.values()]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the CLI and Dagster's commands need to work on this fleet; nothing secret."""
+        needed = ("GYM_HOME", "GYM_DATABASE_URL", *_compose()["services"]["webserver"]["environment"])
+        everything = self._service("migrate", lambda: True).environment
+        return {name: everything[name] for name in needed}
+
+    def address(self, member: Server) -> str:
+        """Where one of `members` listens, if it does."""
+        places = {
+            "postgres": self.postgres.url("gym"),
+            "valkey": self.valkey.url,
+            "code-server": f"127.0.0.1:{self.variables['GYM_CODE_SERVER_PORT']}",
+            "webserver": f"http://127.0.0.1:{self.variables['WEBSERVER_PORT']}",
+            "webserver-admin": self.admin_url,
+            "proxy": f"http://{self.variables['READ_ADDRESS']}, http://{self.variables['ADMIN_ADDRESS']}",
+        }
+        return places.get(member.name, "")
 
     @property
     def admin_url(self) -> str:
@@ -181,7 +206,7 @@ class Fleet:
             "READ_SERVER": f"127.0.0.1:{read_server}",
             "ADMIN_SERVER": f"127.0.0.1:{admin_server}",
             "ADMIN_PASSWORD_HASH": NOBODY,
-            "XDG_CONFIG_HOME": str(self.home / "fleet"),
+            "XDG_CONFIG_HOME": str(self.home / "logs"),
         }
 
     def _processes(self) -> dict[str, Callable[[], bool]]:
@@ -197,13 +222,26 @@ class Fleet:
         return found | ({"proxy": partial(_accepts, self.admin_port)} if self.has_proxy else {})
 
     def _service(self, name: str, answers: Callable[[], bool]) -> Service:
-        return Service(name, self.home / "fleet", self.variables, answers)
+        return Service(name, self.home / "logs", self.variables, answers)
+
+    def _create_databases(self) -> None:
+        """What Postgres's image does with create-databases.sql, and what an interrupted start left undone."""
+        with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
+            there = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+            # One at a time: Postgres makes no database within a transaction, and one text is one.
+            for statement in filter(str.strip, (DEPLOY / "create-databases.sql").read_text().split(";")):
+                if statement.split()[-1] not in there:
+                    connection.execute(statement.encode())
 
     def _migrate(self) -> None:
         migrate = self._service("migrate", lambda: True)
         migrate.spawn()
-        if migrate.process.wait():
-            raise RuntimeError(f"{migrate.log}: the migration failed:\n{migrate.log.read_text()[-2000:]}")
+        try:
+            failed = migrate.process.wait()
+        finally:
+            migrate.stop()
+        if failed:
+            raise RuntimeError(f"{migrate.log}: the migration failed:\n{migrate.end_of_log()}")
 
     def _has_loaded(self) -> bool:
         try:
@@ -256,5 +294,13 @@ def _accepts(port: int) -> bool:
 def _servers_home(home: Path) -> Path:
     """Where the servers' data goes: below home, or where `nobody`, who runs Postgres for root, may enter."""
     if os.geteuid() != 0:
-        return home / "fleet"
+        return home
     return Path("/var/tmp") / f"gym-fleet-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}"
+
+
+def _make_servers_home(folder: Path) -> None:
+    """Make it, or see that nobody else did: anyone may write to /var/tmp. Raises RuntimeError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    found = folder.lstat()
+    if os.geteuid() == 0 and (not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022):
+        raise RuntimeError(f"{folder} is not root's own folder: move it away")

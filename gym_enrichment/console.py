@@ -4,6 +4,7 @@ What must not live here: finding out what is shown.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,9 @@ from rich.text import Text
 from gym_enrichment.pipeline.enriching.enricher import Progress as RunProgress
 
 _SECONDS_BETWEEN_LINES = 5.0
+# A name or a review may hold orders to the terminal: to move about in it, to rename it, to fill the clipboard.
+_LATE_CONTROLS = re.compile(r"[\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 # A pipe has no width of its own; a table of 80 columns would be all line breaks.
 _PIPE_WIDTH = None if sys.stdout.isatty() else 150
@@ -29,22 +33,29 @@ errors = Console(stderr=True, highlight=False)
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n")
+    # JSON itself spells the other control characters.
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+    sys.stdout.write(_LATE_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for people. Cells are text: nothing in them is taken for markup."""
+    """A table for people. Cells are text: nothing in them is taken for markup, or for an order to the terminal."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(Text(_shown(cell)) for cell in row))
+        table.add_row(*(Text(harmless(_shown(cell))) for cell in row))
     output.print(table)
 
 
 def say(message: str) -> None:
     """A line for people, on standard error so that `--json` stays one object."""
-    errors.print(Text(message), soft_wrap=True)
+    errors.print(Text(harmless(message)), soft_wrap=True)
+
+
+def harmless(text: str) -> str:
+    """`text` with control characters spelled (`\\x1b`), line breaks and tabs kept."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 @contextmanager

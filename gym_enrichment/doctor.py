@@ -1,20 +1,26 @@
 """`gym-enrichment doctor`: checks what a run needs and says how to mend what is wrong."""
 
+import ipaddress
 import os
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gym_enrichment.llm.endpoint import describe_endpoint, open_endpoint
 from gym_enrichment.settings import LlmChoice, Settings, SettingsError, load_settings
 from gym_enrichment.storage.engine import DatabaseError, head_revision
+from gym_enrichment.storage.private_files import others_may_read
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: whether it is well, what was found, and how to mend it if not."""
+    """One check: whether it is well, what was found, and how to mend it if not.
+
+    `mend` of a check that is well is a warning: it works, but somebody should look at it.
+    """
 
     check: str
     ok: bool
@@ -40,7 +46,13 @@ def _home(settings: Settings) -> Iterator[Finding]:
     home = settings.home.absolute()
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     writable = existing.is_dir() and os.access(existing, os.W_OK)
-    yield Finding("GYM_HOME", writable, str(home), "" if writable else "set GYM_HOME to a folder you may write to")
+    if not writable:
+        yield Finding("GYM_HOME", False, str(home), "set GYM_HOME to a folder you may write to")
+        return
+    private = [path for path in (home, home / "gym.db", settings.dagster_home) if path.exists()]
+    opened = any(map(others_may_read, private))
+    mend = f"other users may read what is there: chmod -R go= {shlex.quote(str(home))}" if opened else ""
+    yield Finding("GYM_HOME", True, str(home), mend)
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -68,10 +80,24 @@ def _llm(settings: Settings) -> Iterator[Finding]:
         yield Finding("LLM", True, f"{endpoint.model}: local rules, no key, no model")
         return
     problem = _models_problem(settings)
-    mend = "check OPENAI_API_KEY, OPENAI_BASE_URL and the network"
-    yield Finding(
-        "LLM", problem is None, problem or f"{endpoint.model} at {endpoint.identity}", mend if problem else ""
-    )
+    found = problem or f"{endpoint.model} at {endpoint.identity}"
+    mend = "check OPENAI_API_KEY, OPENAI_BASE_URL and the network" if problem else unencrypted(endpoint.base_url)
+    yield Finding("LLM", problem is None, found, mend)
+
+
+def unencrypted(base_url: str | None) -> str:
+    """A warning if the key and the reviews travel unencrypted to another machine."""
+    parts = urlsplit(base_url or "")
+    if parts.scheme != "http" or _is_loopback(parts.hostname or ""):
+        return ""
+    return "key and reviews travel unencrypted: use https:// in OPENAI_BASE_URL, or trust the network between"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _models_problem(settings: Settings) -> str | None:
@@ -80,7 +106,10 @@ def _models_problem(settings: Settings) -> str | None:
 
     with open_endpoint(settings) as endpoint:
         client = openai.OpenAI(
-            api_key=endpoint.api_key.get_secret_value(), base_url=endpoint.base_url, timeout=10, max_retries=0
+            api_key=endpoint.api_key.get_secret_value(),
+            base_url=endpoint.base_url,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(timeout=10, follow_redirects=False),
         )
         try:
             client.models.list()

@@ -23,6 +23,13 @@ ingest_sources = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+refresh_places = dg.define_asset_job(
+    "refresh_places",
+    selection=dg.AssetSelection.assets("google_places"),
+    description="Finds gyms in GYM_PLACES_AREAS at Google Places, and fetches details that are new or 30 days old.",
+    executor_def=dg.in_process_executor,
+)
+
 take_statistics = dg.define_asset_job(
     "take_statistics",
     selection=dg.AssetSelection.assets("enrichment_statistics"),

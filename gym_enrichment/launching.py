@@ -26,6 +26,7 @@ from gym_enrichment.resources import RUN_TAG, GymPipeline
 from gym_enrichment.settings import Settings
 from gym_enrichment.sources import Kind
 from gym_enrichment.storage.enrichments import find_failures
+from gym_enrichment.storage.private_files import make_private_folder
 from gym_enrichment.storage.statistics import run_figures
 
 _RAW_ASSETS: tuple[tuple[dg.AssetsDefinition, Kind], ...] = ((raw_gyms, "gyms"), (raw_reviews, "reviews"))
@@ -54,7 +55,7 @@ class RunReport:
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance below GYM_HOME, made on first use with its telemetry off."""
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(home)
     configuration = home / "dagster.yaml"
     if not configuration.exists():
         configuration.write_bytes((files("gym_enrichment") / "dagster.yaml").read_bytes())

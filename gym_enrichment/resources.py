@@ -6,7 +6,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.domain.experiments import LEGACY, Experiment
 from gym_enrichment.llm.endpoint import open_endpoint
 from gym_enrichment.pipeline.enriching.enricher import Enricher, Progress
 from gym_enrichment.settings import Settings, VariantChoice, load_settings
@@ -58,7 +58,7 @@ class GymPipeline:
     def queue_tags(self) -> dict[str, str]:
         """The tag that routes a run to its queue, where the deployment has queues (CeleryRunLauncher)."""
         experiment = self.experiment()
-        asked = {spec.kind for spec in experiment.variants if experiment.shares[spec.name]}
+        asked = {spec.kind for spec in experiment.variants if experiment.shares[spec.name] and spec.name != LEGACY}
         return {_QUEUE_TAG: _OLD if asked == {VariantChoice.FANOUT} else _NEW}
 
     def experiment(self) -> Experiment:

@@ -1,8 +1,8 @@
-"""The schedules: one notices changed reviews, one takes statistics, one moves the rollout on."""
+"""The schedules: changed reviews, Google Places, statistics, and the next step of the rollout."""
 
 import dagster as dg
 
-from gym_enrichment.jobs import enrich_batches, take_statistics, watch_rollout
+from gym_enrichment.jobs import enrich_batches, refresh_places, take_statistics, watch_rollout
 from gym_enrichment.partitions import add_missing_keys
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.batches import batches_changed
@@ -26,6 +26,16 @@ def changed_reviews_schedule(
     return [
         dg.RunRequest(run_key=f"changed:{batch}:{state}", partition_key=batch, tags=tags) for batch, state in changed
     ]
+
+
+@dg.schedule(job=refresh_places, cron_schedule="30 2 * * *")
+def places_schedule(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.RunRequest | dg.SkipReason:
+    """Every night, searches GYM_PLACES_AREAS and fetches details that are new or stale, within the limits of Google
+    Places in the settings. What was asked within 30 days is not asked again, so that most nights ask little.
+    """
+    if gym_pipeline.settings.places_key is None:
+        return dg.SkipReason("GOOGLE_PLACES_API_KEY is not set")
+    return dg.RunRequest()
 
 
 statistics_schedule = dg.ScheduleDefinition(

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gym_enrichment.domain.amenities import Vocabulary
+from gym_enrichment.domain.places import Area, AreaError, parse_area
 from gym_enrichment.storage.engine import Database
 
 
@@ -33,6 +34,13 @@ class VariantChoice(StrEnum):
     COMBINED = "combined"
     FANOUT = "fanout"
     PACKED = "packed"
+
+
+class LlmProtocol(StrEnum):
+    """How much of OpenAI's protocol a server knows: all that we use, or no strict schemas and only `max_tokens`."""
+
+    FULL = "full"
+    BASIC = "basic"
 
 
 class LlmMode(StrEnum):
@@ -58,6 +66,8 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, alias="OPENAI_BASE_URL")
     llm: LlmChoice | None = Field(None, alias="GYM_LLM")
     model: str = Field("gpt-4o-mini", alias="GYM_LLM_MODEL", min_length=1)
+    protocol: LlmProtocol = Field(LlmProtocol.FULL, alias="GYM_LLM_PROTOCOL")
+    """`basic` asks for any JSON object and puts the schema into the prompt, for servers that enforce no schema."""
     concurrency: int = Field(20, alias="GYM_LLM_CONCURRENCY", ge=1, le=10_000)
     """Most requests in flight at once in one process."""
     cache_ttl_seconds: int = Field(30 * 24 * 3600, alias="GYM_LLM_CACHE_TTL", ge=0, le=10 * 365 * 24 * 3600)
@@ -110,10 +120,49 @@ class Settings(BaseSettings):
     alert_webhook: SecretStr | None = Field(None, alias="GYM_ALERT_WEBHOOK")
     """Where alerts_sensor posts, as Slack's incoming webhooks want it. Who knows the URL can post: it is a secret."""
 
+    places_key: SecretStr | None = Field(None, alias="GOOGLE_PLACES_API_KEY")
+    """Of a Google Cloud project in which Places API (New) is enabled."""
+    places_url: str = Field("https://places.googleapis.com", alias="GYM_PLACES_URL")
+    areas: Annotated[tuple[str, ...], NoDecode] = Field((), alias="GYM_PLACES_AREAS")
+    """Where gyms are looked for: names or SOUTH,WEST,NORTH,EAST, separated by semicolons."""
+    places_query: str = Field("salle de sport", alias="GYM_PLACES_QUERY", min_length=1, max_length=256)
+    """What is searched in each area."""
+    places_requests_per_minute: int = Field(300, alias="GYM_PLACES_RPM", ge=1)
+    """Most requests in any 60 seconds, over all processes that share the database. Google's own limit begins at 600."""
+    places_requests_per_day: int | None = Field(None, alias="GYM_PLACES_REQUESTS_PER_DAY", ge=0)
+    """Most requests on a day (UTC), likewise."""
+    places_budget_usd: float | None = Field(None, alias="GYM_PLACES_BUDGET_MONTH_USD", ge=0)
+    """Most dollars that requests of a calendar month (UTC) may cost, at list price."""
+    places_timeout_seconds: float = Field(20.0, alias="GYM_PLACES_TIMEOUT", gt=0, le=120)
+    """Longest wait for one answer of Google Places."""
+
     @field_validator("sources", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _is_plain_web_address(cls, value: str | None) -> str | None:
+        # It is shown, and part of fingerprints: what is secret has no place in it.
+        if value is not None and not (_is_web_url(value) and _holds_no_secret(value)):
+            raise ValueError(
+                "is not a URL of the form https://host/v1 (or http://), without user, password, query and fragment;"
+                " the key goes into OPENAI_API_KEY"
+            )
+        return value
+
+    @field_validator("areas", mode="before")
+    @classmethod
+    def _split_semicolons(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(";") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("places_url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        if not (_is_web_url(value) and _holds_no_secret(value)):
+            raise ValueError("is not a URL that begins with https:// or http://, names a host and no user")
+        return value
 
     @field_validator("alert_webhook")
     @classmethod
@@ -144,6 +193,28 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             raise SettingsError(f"GYM_VOCABULARY: {error}") from None
 
+    @cached_property
+    def place_areas(self) -> tuple[Area, ...]:
+        """Where gyms are looked for.
+
+        Raises:
+            SettingsError: GYM_PLACES_AREAS holds something that is no area.
+        """
+        try:
+            return tuple(dict.fromkeys(parse_area(text) for text in self.areas))
+        except AreaError as error:
+            raise SettingsError(f"GYM_PLACES_AREAS: {error}") from None
+
+    def require_places_key(self) -> SecretStr:
+        """The key for Google Places.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        if self.places_key is None:
+            raise SettingsError("GOOGLE_PLACES_API_KEY is not set; docs/sources.md says how to get one")
+        return self.places_key
+
     @property
     def dagster_home(self) -> Path:
         """Where the Dagster instance lives: below `home`, absolute as Dagster demands."""
@@ -173,6 +244,11 @@ def _is_web_url(text: str) -> bool:
     except ValueError:
         return False
     return named and parts.scheme in {"http", "https"} and text.isprintable() and " " not in text
+
+
+def _holds_no_secret(url: str) -> bool:
+    parts = urlsplit(url)
+    return "@" not in parts.netloc and not parts.query and not parts.fragment
 
 
 def load_settings(**overrides: Any) -> Settings:

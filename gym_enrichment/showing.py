@@ -11,6 +11,7 @@ from gym_enrichment.storage.directory import directory_counts, find_published, f
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.enrichments import find_enrichments, find_failures
 from gym_enrichment.storage.experiments import experiment_in_force
+from gym_enrichment.storage.places import find_place
 from gym_enrichment.storage.raw_lookups import find_quarantined, find_review_texts
 
 if TYPE_CHECKING:
@@ -55,11 +56,14 @@ def show_gym(database: Database, place_id: str, as_json: bool, variant: str) -> 
         enrichments = find_enrichments(connection, place_id)
         failures = find_failures(connection, place_id=place_id)
         texts = find_review_texts(connection, _evidence_ids(enrichments))
+        place = find_place(connection, place_id)
     if as_json:
-        reviews = {"evidence_reviews": texts}
-        print_json(dict(published) | {"enrichments": enrichments, "failures": failures} | reviews)
+        others = {"evidence_reviews": texts, "google_places": place}
+        print_json(dict(published) | {"enrichments": enrichments, "failures": failures} | others)
         return True
     print_table(str(published["name"] or place_id), ["", ""], list(published.items()))
+    if place is not None:
+        print_table("Google Places", ["", ""], list(place.items()))
     for enrichment in enrichments:
         metadata = {name: value for name, value in enrichment.items() if name not in published and name != "evidence"}
         print_table(f"Enrichment ({enrichment['variant']})", ["", ""], list(metadata.items()))
@@ -93,7 +97,7 @@ def show_statistics(found: Mapping[str, Any]) -> None:
     print_table("Directory", ["state", "gyms"], list(found["directory"].items()))
     for title, name in (("Days", "days"), ("Seconds per answer", "latency"), ("Failures", "failures")):
         _print_rows(title, found[name])
-    asked = [", ".join(str(row[name]) for name in ASKED_WITH) for row in found["found"]]
+    asked = [", ".join(str(row[name]) for name in ASKED_WITH if row[name] is not None) for row in found["found"]]
     if asked:
         counts = [[name.replace("_", " "), *(row[name] for row in found["found"])] for name in FOUND]
         print_table("What was found", ["", *asked], counts)
@@ -115,7 +119,7 @@ def show_evaluations(evaluations: "Sequence[Evaluation]", as_json: bool) -> None
         print_json({"evaluations": [evaluation.as_dict() for evaluation in evaluations]})
         return
     for evaluation in evaluations:
-        asked = f"{evaluation.variant}, {evaluation.prompt_version}, {evaluation.model}"
+        asked = ", ".join(filter(None, (evaluation.variant, evaluation.prompt_version, evaluation.model)))
         print_table(
             f"{evaluation.labels}: {evaluation.gyms} gyms ({asked})",
             ["", "value", "95 % interval", "of", f"change since {evaluation.compared_with}"],

@@ -12,11 +12,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 
+import gym_enrichment
 from deploy.servers import Postgres, free_port
 from gym_enrichment.storage.engine import Database
+
+REPOSITORY = Path(gym_enrichment.__file__).parents[1]
+# Property-based tests: the same few hundred examples everywhere, or a new corpus of any size (`make fuzz`). A slow
+# machine is no failure.
+_FUZZ_EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    max_examples=int(_FUZZ_EXAMPLES or 100),
+    derandomize=not _FUZZ_EXAMPLES,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 _schemas = itertools.count(1)
 
@@ -37,19 +53,47 @@ def postgres_url() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def app_role(postgres_url: str) -> str:
+    """The URL of the role `gym_app`, which may do what docs/database-roles.sql lets it do, and no more."""
+    create, *_ = _role_statements("public")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(create.encode())
+    return postgres_url.replace("postgres@", "gym_app@")
+
+
 @pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[Database]:
-    """An empty Postgres database with our schema, in a schema of its own that is dropped after the test."""
+def postgres_owner(postgres_url: str, app_role: str) -> Iterator[Database]:
+    """An empty Postgres database with our schema as its owner sees it, in a schema of its own."""
     schema = f"test_{os.getpid()}_{next(_schemas)}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
-        database = Database(postgres_url, create=True, search_path=schema)
+        _, *grants = _role_statements(schema)
+        for grant in grants:
+            connection.execute(grant.encode())
+        owner = Database(postgres_url, search_path=schema)
         try:
-            yield database
+            owner.migrate()
+            yield owner
         finally:
-            database.unchecked_engine.dispose()
+            owner.unchecked_engine.dispose()
             connection.execute("SET lock_timeout = '10s'")
             connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def postgres_database(postgres_owner: Database, app_role: str) -> Iterator[Database]:
+    """An empty Postgres database with our schema, as the role sees it that production runs with."""
+    database = Database(app_role, search_path=postgres_owner.search_path)
+    yield database
+    database.unchecked_engine.dispose()
+
+
+def _role_statements(schema: str) -> list[str]:
+    """docs/database-roles.sql for a schema: the role first, then what it may do."""
+    lines = (REPOSITORY / "docs" / "database-roles.sql").read_text(encoding="utf-8").splitlines()
+    script = " ".join(line for line in lines if not line.startswith("--"))
+    return [part.strip() for part in script.replace("SCHEMA public", f"SCHEMA {schema}").split(";") if part.strip()]
 
 
 @pytest.fixture

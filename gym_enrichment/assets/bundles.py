@@ -55,7 +55,7 @@ class BuiltBundles:
     metadata=column_schema(tables.bundles),
 )
 def review_bundles(context: dg.AssetExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]) -> BuiltBundles:
-    """Each gym's facts and selected reviews, ready for a prompt; one reviews query for all batches of a run."""
+    """Each gym's facts and selected reviews, ready for a prompt; one reviews query at most for all batches of a run."""
     settings = gym_pipeline.settings
     return BuiltBundles(
         context, build_bundles(settings.database, context.partition_keys, settings.token_budget, settings.vocabulary)

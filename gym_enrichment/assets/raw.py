@@ -4,14 +4,22 @@ import dagster as dg
 
 from gym_enrichment.assets.column_schema import column_schema
 from gym_enrichment.pipeline.ingesting import IngestReport, ingest
+from gym_enrichment.pipeline.taking_over import take_over
 from gym_enrichment.resources import GymPipeline
 from gym_enrichment.sources import Kind
 from gym_enrichment.storage import tables
 from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.places import count_places
 from gym_enrichment.storage.raw import quarantine_counts, raw_counts
 
 
-@dg.asset(group_name="sources", kinds={"table"}, owners=["team:directory"], metadata=column_schema(tables.gyms))
+@dg.asset(
+    deps=["google_places"],
+    group_name="sources",
+    kinds={"table"},
+    owners=["team:directory"],
+    metadata=column_schema(tables.gyms),
+)
 def raw_gyms(
     context: dg.AssetExecutionContext, gym_pipeline: dg.ResourceParam[GymPipeline]
 ) -> dg.MaterializeResult[None]:
@@ -36,7 +44,10 @@ def raw_reviews(
 def _ingest_configured(
     context: dg.AssetExecutionContext, gym_pipeline: GymPipeline, kind: Kind
 ) -> dg.MaterializeResult[None]:
-    report = ingest(gym_pipeline.database, gym_pipeline.settings.sources, kinds=(kind,))
+    settings = gym_pipeline.settings
+    report = ingest(gym_pipeline.database, settings.sources, kinds=(kind,))
+    if kind == "reviews":
+        take_over(settings, settings.sources, report)
     for error in report.errors:
         context.log.error(error)
     if report.errors:
@@ -45,8 +56,13 @@ def _ingest_configured(
 
 
 def ingest_metadata(database: Database, report: IngestReport, kind: Kind) -> dict[str, int]:
-    """What the events of raw_gyms and raw_reviews say: rows stored and quarantined, rows new and updated now."""
+    """What the events of raw_gyms and raw_reviews say: rows stored and quarantined, rows new and updated now.
+
+    Where gyms come from Google Places, also how many places there are of each state.
+    """
     with database.read() as connection:
         rows, quarantined = raw_counts(connection)[kind], quarantine_counts(connection)[kind]
+        places = {f"google_places_{state}": number for state, number in count_places(connection).items()}
     written = report.as_dict()[kind]
-    return {"dagster/row_count": rows, "quarantined": quarantined, "new": written["new"], "updated": written["updated"]}
+    stored = {"dagster/row_count": rows, "quarantined": quarantined}
+    return stored | {"new": written["new"], "updated": written["updated"]} | places

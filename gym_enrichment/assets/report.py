@@ -6,13 +6,14 @@ from gym_enrichment.assets.directory import gym_directory
 from gym_enrichment.pipeline.reporting import gather_report
 from gym_enrichment.report.page import write_report
 from gym_enrichment.resources import GymPipeline
+from gym_enrichment.storage.private_files import make_private_folder
 
 
 @dg.asset(deps=[gym_directory], group_name="quality", kinds={"file"}, owners=["team:directory"])
 def enrichment_report(gym_pipeline: dg.ResourceParam[GymPipeline]) -> dg.MaterializeResult[None]:
     """What `gym-enrichment report` writes, in `exports/report.html` of GYM_HOME."""
     path = gym_pipeline.settings.home.absolute() / "exports" / "report.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     found = gather_report(gym_pipeline.database)
     size = write_report(found, path)
     return dg.MaterializeResult(

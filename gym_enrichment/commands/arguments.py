@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gym_enrichment.domain.experiments import VariantSpec
+from gym_enrichment.domain.experiments import LEGACY, VariantSpec
 from gym_enrichment.settings import VariantChoice
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
@@ -38,11 +38,13 @@ PERCENT = PercentType()
 
 
 def parse_variant(text: str) -> VariantSpec:
-    """`combined`, or `nano=combined,model=gpt-4.1-nano,temperature=0.2`: a name, a kind, and what differs.
+    """`combined`, or `nano=combined,model=gpt-4.1-nano,temperature=0.2`: a name, a kind, and what differs; or `legacy`.
 
     Raises:
         click.BadParameter: what it is not.
     """
+    if text == LEGACY:
+        return VariantSpec.of_kind(LEGACY)
     first, *others = text.split(",")
     name, _, kind = first.partition("=")
     given = dict(part.partition("=")[::2] for part in others)

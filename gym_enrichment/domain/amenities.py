@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from gym_enrichment.domain.denials import Denials
-from gym_enrichment.domain.folding import MARK, fold
+from gym_enrichment.domain.folding import MARK, fold, pieces
+from gym_enrichment.domain.hashing import content_hash
 from gym_enrichment.domain.women import women_only_places
 from gym_enrichment.domain.wording import Lexicon, forms, lexicon, packaged_lexicon, words_in
 
@@ -26,18 +27,12 @@ __all__ = ["Amenity", "Mention", "Vocabulary", "fold"]
 _LANGUAGES = ("fr", "en", "es", "ar")
 _ARABIC_PREFIXES = ("", "ال", "و", "وال", "ب", "بال", "لل", "ل", "فال", "كال", "ول", "ولل", "وب", "وبال")
 _ARABIC_ENDINGS = ("", "ه", "ات", "ين", "ون")
-_NO_WORD = re.compile(r"(\W+)")
 _MAX_TYPED = 80  # a longer label is no label
 _WOMEN_PLACE = "espace-femmes"  # read by the rules of women.py: no list of phrases holds its many forms
 
 
 def _words(folded: str) -> list[str]:
-    return [word for word in _pieces(folded)[::2] if word]
-
-
-def _pieces(folded: str) -> list[str]:
-    """Words at even places, what separates them at odd ones (the first and the last word may be empty)."""
-    return _NO_WORD.split(folded)
+    return [word for word in pieces(folded)[::2] if word]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +69,15 @@ class _Head:
     seconds: frozenset[str]
 
 
+_TABLES = frozenset({"amenity", "traps", "fixed", "names", "words", "verbs"})
+"""What an operator's file may hold."""
+
+
 class Vocabulary:
     """The amenities, how to find them, and the words of which descriptions consist.
 
-    Build one with `default` or `load`; it never changes afterwards. `lexicon` holds what every description may use,
+    Build one with `default` or `load`; it never changes afterwards. `hash` changes when other amenities may be found in
+    a text. `lexicon` holds what every description may use,
     `words_of` what a description may use besides if the gym has an amenity.
     """
 
@@ -91,6 +91,7 @@ class Vocabulary:
         self.lexicon = plain or packaged_lexicon()
         self._words_of: dict[str, frozenset[str]] = {}
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
+        self.hash = content_hash([[[a.id, a.group, a.synonyms] for a in amenities], traps, denials])
         self._by_id = {amenity.id: amenity for amenity in amenities}
         self._denials = Denials.compiled(denials, {amenity.id: amenity.group for amenity in amenities})
         self._phrases: dict[tuple[str, ...], str] = {}  # singular words -> amenity id, "" for a trap
@@ -111,11 +112,12 @@ class Vocabulary:
         """The packaged vocabulary and the amenities, traps and words of an operator's TOML file of the same shape.
 
         Raises ValueError, naming the file and the entry, for unreadable TOML, a missing id or label, an id given
-        twice, one synonym under two ids, or words not in lines; OSError when the file cannot be read.
+        twice, one synonym under two ids, words not in lines, or an unknown table; OSError when the file cannot be read.
         """
         packaged = _packaged()
         try:
             extra = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            _check_tables(extra)
             amenities = [*_amenities(packaged), *_amenities(extra)]
             traps = [*packaged["traps"], *_strings(extra, "traps", "the file")]
             return cls(amenities, traps, packaged["denials"], packaged_lexicon() | lexicon(extra))
@@ -142,16 +144,16 @@ class Vocabulary:
     def mentions(self, text: str) -> list[Mention]:
         """Every mention in a text, in order; the longest phrase wins; time is linear in the text."""
         folded = fold(text)
-        pieces = _pieces(folded)
-        words = pieces[::2]
+        parts = pieces(folded)
+        words = parts[::2]
         if MARK in folded:
-            words = [word.replace(MARK, "") for word in words]
+            words = tuple(word.replace(MARK, "") for word in words)
         found = self._matches(words)
         women = women_only_places(text, folded, words) if _WOMEN_PLACE in self._by_id else []
         if not found and not women:
             return []
-        ends = list(accumulate(map(len, pieces)))
-        places = [(amenity_id, ends[2 * a] - len(pieces[2 * a]), ends[2 * b]) for amenity_id, a, b in found]
+        ends = list(accumulate(map(len, parts)))
+        places = [(amenity_id, ends[2 * a] - len(parts[2 * a]), ends[2 * b]) for amenity_id, a, b in found]
         affirmed = self._denials.standing(folded, places)
         mentions = [Mention(*place, yes) for place, yes in zip(places, affirmed, strict=True)]
         if women or any(amenity_id == _WOMEN_PLACE for amenity_id, _, _ in places):
@@ -208,7 +210,7 @@ class Vocabulary:
             known = self._phrases.get(tuple(singulars))  # type: ignore[arg-type]  # None finds nothing
         return known
 
-    def _matches(self, words: list[str]) -> list[tuple[str, int, int]]:
+    def _matches(self, words: Sequence[str]) -> list[tuple[str, int, int]]:
         """(id, first word, last word) of every match; most words start none, so they are passed over in bulk."""
         heads = self._heads
         found: list[tuple[str, int, int]] = []
@@ -322,6 +324,11 @@ def _arabic_forms(word: str) -> Iterator[str]:
     for prefix in _ARABIC_PREFIXES:
         yield prefix + word
         yield from (prefix + stem + ending for ending in endings if ending or stem == word)
+
+
+def _check_tables(raw: Mapping[str, Any]) -> None:
+    if unknown := sorted(set(raw) - _TABLES):
+        raise ValueError(f"{unknown[0]!r} is unknown; expected {', '.join(sorted(_TABLES))}")
 
 
 def _amenities(raw: Mapping[str, Any]) -> list[Amenity]:

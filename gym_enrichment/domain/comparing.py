@@ -16,6 +16,7 @@ from gym_enrichment.domain.evaluation import (
     percentiles,
     share_of,
 )
+from gym_enrichment.domain.experiments import LEGACY
 from gym_enrichment.domain.rollout import GuardrailFigures
 
 Figure = Share | Percentiles
@@ -52,6 +53,11 @@ class VariantCounts:
     evaluation_loss: float | None
 
     @property
+    def was_asked(self) -> bool:
+        """Whether there can have been failures and cost: of what the old pipeline did nothing is known."""
+        return self.variant != LEGACY
+
+    @property
     def gyms(self) -> int:
         """Gyms that were asked about."""
         return self.enriched + self.failed
@@ -63,11 +69,11 @@ def guardrail_figures(counts: VariantCounts) -> GuardrailFigures:
     return GuardrailFigures(
         counts.gyms,
         {
-            "failure_rate": counts.failed / counts.gyms if counts.gyms else None,
+            "failure_rate": counts.failed / counts.gyms if counts.gyms and counts.was_asked else None,
             "invalid_answers": counts.invalid / counts.answers if counts.answers else None,
             "unverified_share": unsupported / named if named else None,
             "evaluation_loss": counts.evaluation_loss,
-            "cost_per_gym": counts.cost_usd / counts.gyms if counts.gyms else None,
+            "cost_per_gym": counts.cost_usd / counts.gyms if counts.gyms and counts.was_asked else None,
             "latency_p95": counts.latency_p95,
         },
     )
@@ -76,11 +82,11 @@ def guardrail_figures(counts: VariantCounts) -> GuardrailFigures:
 def figures_of(counts: VariantCounts) -> dict[str, Figure]:
     """Figures with their 95 % intervals; less is better for all of them."""
     return {
-        "failure_rate": share_of(counts.failed, counts.gyms),
+        "failure_rate": share_of(counts.failed, counts.gyms if counts.was_asked else 0),
         "invalid_answers": share_of(counts.invalid, counts.answers),
         "unverified_share": clustered_share(counts.claims),
         "descriptions_repaired": share_of(counts.repaired, len(counts.claims)),
-        "tokens_per_gym": percentiles(counts.tokens),
+        "tokens_per_gym": percentiles(counts.tokens if counts.was_asked else ()),
     }
 
 

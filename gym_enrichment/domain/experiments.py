@@ -16,6 +16,12 @@ from functools import cached_property
 POINTS = 16**8
 """Points are the first 8 hex digits of an MD5, which Postgres can compute too; 1/POINTS is the finest share."""
 _SHADOW = ":shadow"
+LEGACY = "legacy"
+"""The variant of what the pipeline before this one found: it asks nothing, its rows come with `ingest`.
+
+A gym stays with it while its reviews are what they were and no other variant found anything; in an experiment that
+names it, the gyms that have it stay with it. Any other gym that would have it has the experiment's first other one.
+"""
 
 
 class ExperimentError(ValueError):
@@ -88,6 +94,8 @@ class Experiment:
         names = [variant.name for variant in variants]
         if not name or not names or len(set(names)) != len(names):
             raise ExperimentError("an experiment needs a name, and variants with different names")
+        if any((variant.name == LEGACY) != (variant.kind == LEGACY) for variant in variants) or names == [LEGACY]:
+            raise ExperimentError(f"{LEGACY} is what the old pipeline found: name it so, beside another variant")
         whole = cls(name, tuple(variants), (Segment(0, POINTS, names[0]),)).with_shares(shares)
         return whole.with_shadow(shadow) if shadow else whole
 
@@ -111,6 +119,17 @@ class Experiment:
         """Variants whose rows nobody may see: that of the shadow, unless some gyms have it anyway."""
         return [self.shadow.variant] if self.shadow and not self._points(self.shadow.variant) else []
 
+    @property
+    def names_legacy(self) -> bool:
+        """Whether its shares decide which gyms stay with what the old pipeline found."""
+        return any(variant.name == LEGACY for variant in self.variants)
+
+    def asked_with(self, variant: str) -> str:
+        """What gyms of `variant` are asked about with: it, or the first other one in place of LEGACY."""
+        if variant != LEGACY:
+            return variant
+        return next(spec.name for spec in self.variants if spec.name != LEGACY)
+
     def with_shares(self, shares: Mapping[str, float]) -> "Experiment":
         """With new shares, as few gyms as possible moved. Variants without a share get none.
 
@@ -129,12 +148,13 @@ class Experiment:
         Raises:
             ExperimentError: a variant that there is not, or no share.
         """
-        if shadow.variant not in {variant.name for variant in self.variants} or not 0 <= shadow.share <= 1:
+        known = {variant.name for variant in self.variants} - {LEGACY}
+        if shadow.variant not in known or not 0 <= shadow.share <= 1:
             raise ExperimentError(f"the shadow is a variant of experiment {self.name} with a share from 0 to 1")
         return replace(self, shadow=shadow if shadow.share else None)
 
     def variant_of(self, place_id: str) -> str:
-        """The variant that a gym is asked about and published with."""
+        """The variant that a gym is asked about and published with, or LEGACY where it may stay with that."""
         point = point_of(self.name, place_id)
         return next(segment.variant for segment in self._searched if segment.start <= point < segment.end)
 

@@ -2,12 +2,14 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MARK = "\u0640"
 """Stands for every combining mark in folded text: a word character (tatweel) that readers drop."""
 
 _SPECIAL = {"œ": "o", "æ": "a", "ø": "o", "ß": "s", "ð": "d", "þ": "t", "ł": "l", "ı": "i", "ؤ": "و", "ئ": "ي"}
 _ARABIC = {"ة": "ه", "ى": "ي", "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا"}
+_NO_WORD = re.compile(r"(\W+)")
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -35,3 +37,12 @@ def fold(text: str) -> str:
     if len(lowered) != len(text):  # "İ" grows when lowered
         lowered = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
     return _FOREIGN.sub(lambda run: run[0].translate(_FOLD), lowered)
+
+
+@lru_cache(maxsize=64)
+def pieces(folded: str) -> tuple[str, ...]:
+    """Words at even places, what separates them at odd ones (the first and the last word may be empty).
+
+    The last texts are remembered: whoever reads a text asks for them in turn.
+    """
+    return tuple(_NO_WORD.split(folded))

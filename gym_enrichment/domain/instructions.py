@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from gym_enrichment.domain.folding import MARK, fold
 from gym_enrichment.domain.instruction_frames import FRAMES, OTHER_SCRIPTS
 from gym_enrichment.domain.instruction_words import ADVERBS, LOOSE, LOOSE_PAIRS, ORDERS, SQUEEZED, STRICT, STRICT_PAIRS
+from gym_enrichment.domain.sieve import Sieve
 
 _LONGEST = 60_000  # characters of a review that are read
 _INVISIBLE = re.compile(
@@ -31,6 +32,7 @@ _LOOKALIKES = str.maketrans(
     "aeopcyxijsdhlkmtbhrnaeopityvknwignroeabcdjklmptuvwzhy",
 )
 _LEET = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"})
+_LEET_SIGN = re.compile(r"[0-9@$]")
 _LEET_WORD = re.compile(r"(?<!\w)(?=[a-z0-9@$]{0,12}[a-z])(?=[a-z@$]{0,12}[0-9@$])[a-z0-9@$!]{3,24}(?!\w)")
 _SPACED = re.compile(r"(?<!\w)(?:[^\W_][\W_]{1,3}){7,}[^\W_](?!\w)")
 _BETWEEN = re.compile(r"[\W_]+")
@@ -41,6 +43,8 @@ _SENTENCE_ENDS = re.compile(r"[\n\r.!?:;|؟؛。！？•=>\]}]+")
 _COMMAS = re.compile(r"[,،\"“”«»()\[{<—–…*#/]+| -+ ")
 _PAIRED = frozenset(pair.split()[0] for pair in STRICT_PAIRS | LOOSE_PAIRS)
 _NO_WORD = re.compile(r"[^\w|,]+|_+")
+_RULES = (*ORDERS, SQUEEZED)
+_SIEVE = Sieve([rule.hints for rule in _RULES])
 
 
 def tries_to_steer(text: str) -> bool:
@@ -86,7 +90,7 @@ def _variants(text: str) -> Iterator[str]:
     alike = text if text.isascii() else text.translate(_LOOKALIKES)
     if alike != text:
         yield alike
-    leet = _LEET_WORD.sub(lambda word: word[0].translate(_LEET), alike)
+    leet = _LEET_WORD.sub(lambda word: word[0].translate(_LEET), alike) if _LEET_SIGN.search(alike) else alike
     if leet != alike:
         yield leet
     spaced = _SPACED.sub(_close_up, leet)
@@ -107,8 +111,12 @@ def _steers(text: str) -> bool:
     if not text.isascii() and OTHER_SCRIPTS.search(text):
         return True
     words = _COMMAS.sub(" , ", _SENTENCE_ENDS.sub(" | ", f"\n{text}\n"))
-    plain = _with_places(_NO_WORD.sub(" ", words).split())
-    return any(rule.found(plain) for rule in ORDERS) or SQUEEZED.found(plain)
+    in_order = _NO_WORD.sub(" ", words).split()
+    suspected = _SIEVE.passing(set(in_order))
+    if not suspected:
+        return False
+    plain = _with_places(in_order)
+    return any(_RULES[number].found(plain) for number in suspected)
 
 
 def _with_places(words: list[str]) -> str:

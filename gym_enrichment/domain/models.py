@@ -61,7 +61,8 @@ class Bundle:
 
     `gym` holds what the LLM may know (name, city, country, hours). `revision` is the gym's revision that
     the bundle was built from; `review_tokens` counts the selected texts in the model's own vocabulary;
-    `left_out` how many reviews were left out for which reason (domain/selection.py).
+    `left_out` how many reviews were left out for which reason (domain/selection.py); `setup_hash` stands for all that
+    shaped it besides the gym and its reviews (pipeline/bundling.py).
     """
 
     place_id: str
@@ -73,6 +74,7 @@ class Bundle:
     review_tokens: int
     revision: int
     left_out: Mapping[str, int] = field(default_factory=dict)
+    setup_hash: str | None = None
 
     def halved(self) -> "Bundle | None":
         """With the first half of the reviews, whose numbers stay what they were; None if there is one at most."""

@@ -126,6 +126,7 @@ def _component(row: Mapping[str, Any], types: tuple[str, ...], form: str) -> str
         raise RowError(f"addressComponents: is {shown(components)}; expected a list of objects")
     for wanted in types:
         for component in components:
-            if wanted in (component.get("types") or ()):
+            kinds = component.get("types")
+            if isinstance(kinds, list | tuple) and wanted in kinds:
                 return label(component.get(form), f"addressComponents.{form}")
     return None

@@ -131,16 +131,18 @@ def extra_from(others: Mapping[str, Any]) -> dict[str, Any]:
         # Reviews belong to their own table, where their authors are left behind by name of column.
         if value in (None, "") or (key.lower().startswith("review") and isinstance(value, list | dict)):
             continue
+        # The reason is stored, and the name with it.
+        name = storable(key[:80])
         try:
-            plain = plain_json({key: value}, key[:80])
+            plain = plain_json({key: value}, name)
         except RowError:
             if isinstance(value, bytes | bytearray | memoryview):
-                left_out.append(key[:80])
+                left_out.append(name)
                 continue
             raise
         size = len(json.dumps(plain, ensure_ascii=False))
         if size > room:
-            left_out.append(key[:80])
+            left_out.append(name)
             continue
         room -= size
         kept |= plain

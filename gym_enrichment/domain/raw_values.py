@@ -189,7 +189,7 @@ def hours_lines(value: Any, field: str = "hours") -> tuple[str, ...] | None:
     Raises:
         RowError: anything else, or too long.
     """
-    lines = _hours_parts(_parsed_list(value, field) if isinstance(value, str) else value, field)
+    lines = _hours_parts(listed(value, field) if isinstance(value, str) else value, field)
     kept = tuple(line for line in lines if line.strip())
     if len(kept) > HOURS_LINES:
         raise RowError(f"{field}: has {len(kept):,} lines; expected at most {HOURS_LINES}")
@@ -216,7 +216,7 @@ def _hours_parts(value: Any, field: str) -> list[str]:
     return list(value)
 
 
-def _parsed_list(text: str, field: str) -> Any:
+def listed(text: str, field: str) -> Any:
     """JSON text as its value; other text as it is."""
     stripped = text.strip()
     if stripped == "null":

@@ -5,27 +5,27 @@ What must not live here: choosing among them (selection.py), and cleaning (revie
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import accumulate
 from math import ceil
 
-from gym_enrichment.domain.amenities import Vocabulary, fold
+from gym_enrichment.domain.amenities import Vocabulary
+from gym_enrichment.domain.folding import fold, pieces
 from gym_enrichment.domain.models import Review
 from gym_enrichment.domain.reviews import LONGEST, informative_words, names_a_time, sentences
-from gym_enrichment.domain.women import women_hints, women_only_statements
+from gym_enrichment.domain.women import may_speak_of_women, women_hints, women_only_statements
 
 _FEWEST_WORDS = 4  # a text with fewer informative words, and no fact, says nothing
 _SAME = 0.7  # share of three-word runs that makes a near-repeat
 _OWNERS = 100  # earlier reviews that a run is traced to
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_WORDS = re.compile(r"\w+")
 
 Fact = tuple[str, bool]
 """An amenity's id, and whether it is affirmed."""
+_Run = int
 
 
 def age_of(review: Review) -> tuple[datetime, str, str]:
@@ -89,6 +89,8 @@ class Reading:
     def women(self) -> dict[int, int]:
         """What sentences say of hours or space for women."""
         women: dict[int, int] = {}
+        if not may_speak_of_women(set(self.every_word)):
+            return women
         for start, strong in women_hints(self.folded):
             i = self._sentence_at(start)
             women[i] = max(women.get(i, 0), 1 + strong)
@@ -106,9 +108,20 @@ class Reading:
         ]
 
     @cached_property
+    def every_word(self) -> list[str]:
+        """All words, in order, numbers and those that do not inform among them."""
+        return list(filter(None, pieces(self.folded)[::2]))
+
+    @cached_property
+    def runs(self) -> set[_Run]:
+        """Every three words that follow each other, as their hash: hundreds of thousands of tuples would cost more."""
+        words = self.every_word
+        return set(map(hash, zip(words, words[1:], words[2:], strict=False)))
+
+    @cached_property
     def all_words(self) -> set[str]:
         """Those of the whole review."""
-        return set().union(*self.words)
+        return informative_words(self.folded)
 
     @cached_property
     def all_facts(self) -> set[Fact]:
@@ -116,39 +129,45 @@ class Reading:
         return set().union(*self.facts)
 
 
-_Run = tuple[str, str, str]
-
-
 class Repeats:
     """What was said before: whole texts, and runs of three words with the reviews that have them."""
 
     def __init__(self) -> None:
         self._texts: set[tuple[str, ...]] = set()
-        self._runs: dict[_Run, list[int]] = {}
-        self._said: list[tuple[Reading, set[_Run]]] = []
+        self._first: dict[_Run, int] = {}  # most runs are said once: only of the others are all owners listed
+        self._owners: dict[_Run, list[int]] = {}
+        self._said: list[Reading] = []
 
-    def exact(self, folded: str) -> bool:
+    def exact(self, reading: Reading) -> bool:
         """Whether the same words were there, whatever their case, accents and punctuation."""
-        words = tuple(_WORDS.findall(folded)) or (folded,)
+        words = tuple(reading.every_word) or (reading.folded,)
         known = words in self._texts
         self._texts.add(words)
         return known
 
     def near(self, reading: Reading) -> bool:
         """Whether one earlier review said most of it, and every fact of it."""
-        words = _WORDS.findall(reading.folded)
-        runs = set(zip(words, words[1:], words[2:], strict=False))
+        runs = reading.runs
         most = ceil(_SAME * len(runs))
-        # Who shares that many runs shares one of any few that are more than the rest: the rarest are looked up.
-        rarest = sorted((self._runs.get(run, []) for run in runs), key=len)[: len(runs) - most + 1]
-        for said in sorted({said for owners in rarest for said in owners[:_OWNERS]}):
-            earlier, its_runs = self._said[said]
-            if len(runs & its_runs) >= most and _says_no_more(reading, earlier):
-                return True
-        for run in runs:
-            self._runs.setdefault(run, []).append(len(self._said))
-        self._said.append((reading, runs))
+        shared = [run for run in runs if run in self._first]
+        if len(shared) >= most and self._has_an_equal(reading, shared, most):
+            return True
+        number = len(self._said)
+        for run in shared:
+            self._owners.setdefault(run, [self._first[run]]).append(number)
+        self._first.update(dict.fromkeys(runs.difference(shared), number))
+        self._said.append(reading)
         return False
+
+    def _has_an_equal(self, reading: Reading, shared: Sequence[_Run], most: int) -> bool:
+        # Who shares that many runs shares one of any few that are more than the rest: the rarest are looked up.
+        owners = sorted((self._owners.get(run) or [self._first[run]] for run in shared), key=len)
+        rarest = owners[: len(shared) - most + 1]
+        candidates = sorted({said for owning in rarest for said in owning[:_OWNERS]})
+        return any(
+            len(reading.runs & earlier.runs) >= most and _says_no_more(reading, earlier)
+            for earlier in map(self._said.__getitem__, candidates)
+        )
 
 
 def _says_no_more(reading: Reading, earlier: Reading) -> bool:

@@ -56,6 +56,7 @@ _PICTURES = re.compile(rf"({_PICTURE})(?:\s*{_PICTURE})+")
 _DOTS = re.compile(r"\.(?:\s?\.)+|…[.…]*")
 _SHOUTS = re.compile(r"[!?؟！？](?:\s?[!?؟！？])+")
 _SAME_SIGNS = re.compile(r"([^\s\d.])\1{2,}")
+_THREE_ALIKE = re.compile(r"(.)\1\1")  # is looked for several times faster
 _SAME_WORDS = re.compile(r"\b([^\W\d]+)(?:[\s,]+\1\b){2,}")
 
 # ---- sentences
@@ -217,7 +218,10 @@ def _original(text: str) -> str:
 
 
 def _without_runs(text: str) -> str:
-    text = _SAME_SIGNS.sub(_shortened, _PICTURES.sub(r"\1", text))
+    if not text.isascii():
+        text = _PICTURES.sub(r"\1", text)
+    if _THREE_ALIKE.search(text):
+        text = _SAME_SIGNS.sub(_shortened, text)
     text = _SHOUTS.sub(_shout, _DOTS.sub(_dots, text))
     words = text.split()
     return _SAME_WORDS.sub(r"\1", text) if any(map(eq, words, words[1:])) else text

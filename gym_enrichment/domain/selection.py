@@ -175,7 +175,7 @@ def _candidates(readings: Iterable[Reading], steering: set[int], left_out: Count
             left_out["empty"] += 1
         elif reading.number in steering:
             left_out["instruction"] += 1
-        elif repeats.exact(reading.folded):
+        elif repeats.exact(reading):
             left_out["repeat"] += 1
         elif reading.says_nothing:
             trifles.append(reading)
@@ -231,13 +231,13 @@ def _cover(draft: _Draft, candidates: Sequence[Reading], *, affirmed: bool, time
     said: Counter[Fact] = Counter(fact for c in candidates for i in draft.kept(c) for fact in c.facts[i])
     pool = _pool(candidates, affirmed)
     while pool:
-        worth, best = max(
-            ((_worth(draft.kept(unit[0]), unit, said, affirmed, times), unit) for unit in pool),
-            key=lambda found: found[0],
-        )
-        if not worth:
+        worths = [_worth(draft.kept(unit[0]), unit, said, affirmed, times) for unit in pool]
+        most = max(worths)
+        if not most:
             return
-        pool.remove(best)
+        best = pool[worths.index(most)]
+        # What is worth nothing now never will be: it gets more said and more kept.
+        pool = [unit for unit, worth in zip(pool, worths, strict=True) if worth and unit is not best]
         candidate, i = best
         if draft.keep(candidate, {i}, limit):
             said.update(candidate.facts[i])
@@ -260,7 +260,7 @@ def _pool(candidates: Sequence[Reading], affirmed: bool) -> list[_Unit]:
         (candidate, i)
         for candidate in candidates
         for i, facts in enumerate(candidate.facts)
-        if any(fact[1] == affirmed for fact in facts)
+        if facts and any(fact[1] == affirmed for fact in facts)
     ]
     units.sort(key=lambda unit: (-unit[0].year, -_density(unit, affirmed), *unit[0].age))
     taken: Counter[Fact] = Counter()
@@ -285,8 +285,11 @@ def _keep_recent(draft: _Draft, candidates: Sequence[Reading]) -> None:
     for candidate in sorted(candidates, key=lambda c: (-c.year, -len(c.all_words), *c.age)):
         if draft.tokens >= limit:
             return
+        enough = min(_NEW_WORDS, len(candidate.all_words))
+        if len(candidate.all_words - known) < enough:
+            continue
         wanted, words = _excerpt(candidate, draft.kept(candidate), known)
-        if wanted and len(words) >= min(_NEW_WORDS, len(candidate.all_words)) and draft.keep(candidate, wanted, limit):
+        if wanted and len(words) >= enough and draft.keep(candidate, wanted, limit):
             known |= words
 
 

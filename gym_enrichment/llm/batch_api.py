@@ -19,7 +19,7 @@ from openai.types import Batch
 from gym_enrichment.llm.batch_client import BatchApiFailed, BatchClient
 from gym_enrichment.llm.batch_lines import MOST_BYTES, MOST_REQUESTS, read_results, request_line
 from gym_enrichment.llm.errors import CallError, ErrorKind, Reaction
-from gym_enrichment.llm.openai_transport import status_error
+from gym_enrichment.llm.openai_transport import readable_code, status_error
 from gym_enrichment.llm.requests import RawAnswer
 from gym_enrichment.storage import llm_batches as rows
 from gym_enrichment.storage.engine import Database
@@ -308,8 +308,8 @@ class BatchTransport:
         """What becomes of a batch that the provider did not take: nothing of it was processed or charged."""
         await asyncio.to_thread(rows.give_up, self._database, followed.submission.name)
         problems = (batch.errors.data if batch.errors else None) or []
-        code = next((problem.code for problem in problems if problem.code), None)
-        if code is not None and code.endswith("limit_exceeded"):
+        code = next(filter(None, (readable_code(problem.code) for problem in problems)), "")
+        if code.endswith("limit_exceeded"):
             # The queue of this account is full: less at once, one after the other.
             self._most = max(1, min(self._most, len(followed.asks)) // 2)
             self._one_at_a_time = self._one_at_a_time or asyncio.Lock()

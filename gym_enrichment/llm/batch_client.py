@@ -61,7 +61,7 @@ class BatchClient:
             base_url=base_url,
             timeout=timeout,
             max_retries=0,  # a creation that is repeated blindly is paid twice
-            http_client=openai.DefaultAioHttpClient(timeout=timeout),
+            http_client=openai.DefaultAioHttpClient(timeout=timeout, follow_redirects=False),
         )
 
     async def upload(self, name: str, content: bytes) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from gym_enrichment.llm.errors import CallError, ErrorKind
-from gym_enrichment.llm.openai_transport import status_error
+from gym_enrichment.llm.openai_transport import readable_code, status_error
 from gym_enrichment.llm.requests import RawAnswer
 from gym_enrichment.llm.transport import read_completion
 
@@ -59,5 +59,4 @@ def _result(line: dict[str, Any]) -> RawAnswer | CallError:
 def _code(holder: Any) -> str:
     """The `code` of an error object, as far as it is one; its message may quote the prompt."""
     error = holder.get("error") if isinstance(holder, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code[:60] if isinstance(code, str) else ""
+    return readable_code(error.get("code") if isinstance(error, dict) else None)

@@ -20,7 +20,7 @@ from gym_enrichment.llm.breaker import Breaker
 from gym_enrichment.llm.errors import CallError, ErrorKind, Reaction, RunStopped
 from gym_enrichment.llm.fixed_limit import FixedLimit
 from gym_enrichment.llm.limits import AdaptiveLimit
-from gym_enrichment.llm.orders import KeepsResults, Order, Sent, TokenGuess
+from gym_enrichment.llm.orders import KeepsResults, Order, Sent, TokenGuess, counted_here
 from gym_enrichment.llm.pricing import FREE, Price
 from gym_enrichment.llm.requests import AskFailed, BudgetReached, LlmRequest, Payload, RawAnswer, Usage
 from gym_enrichment.llm.transport import Transport, UnusableAnswer
@@ -248,7 +248,7 @@ class Caller:
             self.stats.in_flight -= 1
         seconds = time.monotonic() - started
         self._watch(raw, error, started, seconds)
-        return Sent(order, raw, error, started_at, seconds)
+        return Sent(order, counted_here(raw, order.payload), error, started_at, seconds)
 
     def _judge(self, error: CallError) -> None:
         """Where going on makes no sense, let no further call begin: not even before this one is booked."""

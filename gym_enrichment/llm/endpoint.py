@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from gym_enrichment.settings import LlmChoice, Settings
+from gym_enrichment.settings import LlmChoice, LlmProtocol, Settings
 
 OFFLINE_MODEL = "offline-extractive"
 OPENAI = "openai"
@@ -22,16 +22,19 @@ class Endpoint:
     """A server and a model.
 
     Args:
-        identity: names the server in fingerprints; stays the same when only its port changes.
+        identity: names the server, and how it is spoken to, in fingerprints; stays the same when only the port of
+            the offline engine changes.
         base_url: None for OpenAI itself.
         api_key: sent as a bearer token.
         model: the model's name there.
+        basic: whether it knows only a part of the protocol (GYM_LLM_PROTOCOL).
     """
 
     identity: str
     base_url: str | None
     api_key: SecretStr
     model: str
+    basic: bool = False
 
     def hints(self, prompt: str) -> dict[str, str]:
         """What this server may be told about requests that begin alike, `prompt` being what they begin with.
@@ -47,7 +50,10 @@ def describe_endpoint(settings: Settings) -> Endpoint:
         return Endpoint("offline", None, SecretStr("offline"), OFFLINE_MODEL)
     assert settings.openai_api_key is not None
     identity = (settings.openai_base_url or OPENAI).rstrip("/")
-    return Endpoint(identity, settings.openai_base_url, settings.openai_api_key, settings.model)
+    basic = settings.protocol is LlmProtocol.BASIC
+    # What else changes the answers' form must change the set-up of stored rows too.
+    named = f"{identity} {settings.protocol}" if basic else identity
+    return Endpoint(named, settings.openai_base_url, settings.openai_api_key, settings.model, basic)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ A module of its own because importing openai takes a second, which only processe
 import email.utils
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +20,10 @@ from gym_enrichment.llm.errors import CallError, ErrorKind
 from gym_enrichment.llm.requests import RawAnswer
 from gym_enrichment.llm.transport import read_answer
 
+_REDIRECTS = (301, 302, 303, 307, 308)
 _STATUS_KINDS = {
+    # None is followed: it would take reviews, and with them the key, to a host that nobody configured.
+    **dict.fromkeys(_REDIRECTS, ErrorKind.MODEL_NOT_FOUND),
     401: ErrorKind.UNAUTHORIZED,
     403: ErrorKind.FORBIDDEN,
     404: ErrorKind.MODEL_NOT_FOUND,
@@ -38,11 +42,14 @@ _CODE_KINDS = {
     "content_filter": ErrorKind.CONTENT_FILTER,
     "content_policy_violation": ErrorKind.CONTENT_FILTER,
 }
+_CODE = re.compile(r"[\w.-]{1,60}", re.ASCII)
 _ADVICE = {
+    ErrorKind.BAD_REQUEST: "the server refuses the request; one that knows only a part of OpenAI's protocol needs"
+    " GYM_LLM_PROTOCOL=basic",
     ErrorKind.UNAUTHORIZED: "the server does not accept the key: check OPENAI_API_KEY and OPENAI_BASE_URL",
     ErrorKind.FORBIDDEN: "the key may not use this model or server: check its permissions and GYM_LLM_MODEL",
     ErrorKind.MODEL_NOT_FOUND: "the server does not know this model or address: check GYM_LLM_MODEL and"
-    " OPENAI_BASE_URL (it usually ends in /v1)",
+    " OPENAI_BASE_URL (it usually ends in /v1; redirects are not followed)",
     ErrorKind.QUOTA_EXHAUSTED: "the account's quota is used up: check its billing, then run again",
 }
 
@@ -61,7 +68,7 @@ class OpenAITransport:
     """
 
     def __init__(self, api_key: str, base_url: str | None, timeout: float) -> None:
-        self._http = openai.DefaultAioHttpClient(timeout=timeout)
+        self._http = openai.DefaultAioHttpClient(timeout=timeout, follow_redirects=False)
         # The client knows who asks (key, organization, project) and where; a call itself goes straight over its
         # HTTP client: what the layers between do with every request, rendered bytes do not need, and it took
         # a third of the CPU of a call.
@@ -111,14 +118,20 @@ def _error_code(content: bytes) -> object:
         return None
 
 
+def readable_code(said: object) -> str:
+    """A `code` as error objects have them; "" for anything else: it is stored and shown, and the server may say what it
+    likes there."""
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
+
+
 def status_error(status: int, said_code: object, headers: Mapping[str, str]) -> CallError:
     """What an answer with an HTTP status of 400 and above means; `said_code` is the `code` of its error object."""
-    code = said_code if isinstance(said_code, str) else ""
+    code = readable_code(said_code)
     kind = _CODE_KINDS.get(code) or _STATUS_KINDS.get(status)
     if kind is None:
         kind = ErrorKind.SERVER_ERROR if status >= 500 else ErrorKind.BAD_REQUEST
     # The server's own sentence may quote the prompt, so only its status and code are kept.
-    said = f"HTTP {status}" + (f" {code[:60]}" if code else "")
+    said = f"HTTP {status}" + (f" {code}" if code else "")
     message = f"{_ADVICE[kind]} ({said})" if kind in _ADVICE else said
     return CallError(
         kind,

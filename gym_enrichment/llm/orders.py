@@ -3,14 +3,16 @@
 What must not live here: doing any of it (caller.py).
 """
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from gym_enrichment.llm.errors import CallError
 from gym_enrichment.llm.pricing import Price
 from gym_enrichment.llm.requests import LlmRequest, Payload, RawAnswer, Usage
+from gym_enrichment.prompts.tokens import count_tokens
 from gym_enrichment.storage.llm_admission import NANO, Admission, Settlement, Want
 
 
@@ -61,6 +63,15 @@ class Sent:
             cost=want.worst_cost if unseen else math.ceil(cost * NANO),
             request=want.request,
         )
+
+
+def counted_here(raw: RawAnswer, payload: Payload) -> RawAnswer:
+    """An answer with tokens: the server's own count, or ours if it gave none (some servers do not count)."""
+    if raw.prompt_tokens or raw.completion_tokens or not raw.content:
+        return raw
+    body = json.loads(payload.content)
+    prompt = sum(count_tokens(message["content"]) for message in body["messages"])
+    return replace(raw, prompt_tokens=prompt, completion_tokens=count_tokens(raw.content))
 
 
 class TokenGuess:

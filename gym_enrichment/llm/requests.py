@@ -16,9 +16,12 @@ from gym_enrichment.storage.llm_batches import Receipt
 Checked = TypeVar("Checked")
 
 
+SCHEMA_NOTE = "Answer with one JSON object of this JSON schema, and nothing else:"
+
+
 @dataclass(frozen=True)
 class LlmRequest:
-    """One chat completion with a strict JSON schema.
+    """One chat completion whose answer has a JSON schema.
 
     Args:
         endpoint: names the server in the fingerprint (its base URL).
@@ -30,6 +33,8 @@ class LlmRequest:
         place_id, variant: whom the ledger charges; not part of the fingerprint.
         hints: also in the body, but without influence on the answer (`prompt_cache_key`): not part of the
             fingerprint.
+        basic: the server enforces no schema and knows only `max_tokens` (GYM_LLM_PROTOCOL): the schema is then a
+            part of the first message.
         shorter: the same question with less text, for a server that finds this one too long; None if there
             is none.
     """
@@ -43,6 +48,7 @@ class LlmRequest:
     place_id: str = ""
     variant: str = ""
     hints: Mapping[str, Any] = field(default_factory=dict)
+    basic: bool = False
     shorter: Callable[[], "LlmRequest | None"] = lambda: None
 
     @cached_property
@@ -58,19 +64,27 @@ class LlmRequest:
 
     def payload_with(self, extra_messages: Sequence[Mapping[str, str]] = (), **changed: Any) -> "Payload":
         """What is sent for a second chance: `extra_messages` follow, `changed` replaces parameters."""
+        parameters = {**self.parameters, **changed}
+        limit = parameters.get("max_completion_tokens")
+        if self.basic and limit is not None:
+            parameters["max_tokens"] = parameters.pop("max_completion_tokens")
         body = {
             "model": self.model,
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": self.schema_name, "strict": True, "schema": self.schema},
-            },
-            **self.parameters,
-            **changed,
+            "response_format": {"type": "json_object"} if self.basic else self._strict_schema(),
+            **parameters,
             **self.hints,
-            "messages": [*self.messages, *extra_messages],
+            "messages": [*(self._messages_with_schema() if self.basic else self.messages), *extra_messages],
         }
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        return Payload(content, body.get("max_completion_tokens"))
+        return Payload(_json(body).encode(), limit)
+
+    def _strict_schema(self) -> dict[str, Any]:
+        described = {"name": self.schema_name, "strict": True, "schema": self.schema}
+        return {"type": "json_schema", "json_schema": described}
+
+    def _messages_with_schema(self) -> list[Mapping[str, str]]:
+        instructions, *others = self.messages
+        told = f"{instructions['content']}\n\n{SCHEMA_NOTE}\n{_json(self.schema)}"
+        return [{**instructions, "content": told}, *others]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,10 @@ class Payload:
 
     content: bytes
     completion_limit: int | None
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ What must not live here: choosing batches (choosing.py) and prices (llm/pricing.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,7 @@ from gym_enrichment.llm.pricing import FREE, price_from_settings
 from gym_enrichment.llm.requests import LlmRequest
 from gym_enrichment.pipeline.bundling import build_bundles
 from gym_enrichment.pipeline.enriching.variant import Variant, fingerprint_of
-from gym_enrichment.pipeline.enriching.variants import by_variant, variants_of
+from gym_enrichment.pipeline.enriching.variants import by_variant, staying_legacy, variants_of
 from gym_enrichment.prompts.tokens import count_tokens
 from gym_enrichment.settings import Settings
 from gym_enrichment.storage.llm_calls import find_cached
@@ -35,6 +35,7 @@ _GYMS_AT_ONCE = 500
 class Estimate:
     """What `run` would do. `priced` is False when the model's price is not known and the cost says nothing.
 
+    `legacy` are gyms that stay with what the old pipeline found.
     `seconds` is the time of the calls at the configured limits.
     """
 
@@ -50,6 +51,7 @@ class Estimate:
     cost_usd_high: float
     seconds: float
     priced: bool
+    legacy: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For `estimate --json`."""
@@ -64,12 +66,17 @@ def estimate(settings: Settings, endpoint: Endpoint, experiment: Experiment, bat
     """
     variants = variants_of(experiment, settings, endpoint)
     work = {name: _Work() for name in variants}
+    kept = 0
     bundles = build_bundles(settings.database, batch_ids, settings.token_budget, settings.vocabulary)
     everything = (bundle for _, batch in bundles for bundle in batch)
     while group := list(islice(everything, _GYMS_AT_ONCE)):
-        for name, having in by_variant(experiment, group).items():
+        staying = staying_legacy(settings.database, experiment, group)
+        for name, having in by_variant(experiment, group, staying).items():
             work[name].add(settings, variants[name], having)
-    return _sum([_of_variant(settings, endpoint, variants[name], done) for name, done in work.items() if done.gyms])
+        kept += len(staying)
+    estimates = [_of_variant(settings, endpoint, variants[name], done) for name, done in work.items() if done.gyms]
+    found = _sum(estimates)
+    return replace(found, gyms=found.gyms + kept, legacy=kept)
 
 
 def _of_variant(settings: Settings, endpoint: Endpoint, variant: Variant, work: "_Work") -> Estimate:

@@ -122,12 +122,16 @@ def evaluate(
                 gyms=len(known),
                 figures=figures,
                 changes=changes_since(before["figures"], figures) if before else {},
-                compared_with=f"{before['prompt_version']}, {before['model']}" if before else None,
+                compared_with=_asked_before(before) if before else None,
             )
             stored = {name: getattr(evaluation, name) for name in ("labels", "variant", "prompt_version", "model")}
             save_evaluation(connection, stored | {"gyms": evaluation.gyms, "figures": _stored(figures)})
             evaluations.append(evaluation)
     return evaluations
+
+
+def _asked_before(before: Mapping[str, Any]) -> str:
+    return ", ".join(filter(None, (before["prompt_version"], before["model"]))) or str(before["variant"])
 
 
 def _groups(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], list[Mapping[str, Any]]]:
@@ -136,7 +140,7 @@ def _groups(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], lis
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         if row["state"] == "enriched":
-            groups.setdefault((row["variant"], row["prompt_version"], row["model"]), []).append(row)
+            groups.setdefault((row["variant"], row["prompt_version"] or "", row["model"] or ""), []).append(row)
     for (variant, _, _), group in groups.items():
         group += [row for row in rows if row["state"] == "skipped" and row["variant"] == variant]
     return groups

@@ -5,19 +5,27 @@ What must not live here: which rows are published (storage/directory.py).
 
 import csv
 import json
-from collections import Counter
+import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from gym_enrichment.storage.directory import stream_directory
+from gym_enrichment.storage.directory import stream_directory, stream_with_raw
 from gym_enrichment.storage.engine import Database
+from gym_enrichment.storage.private_files import create_private
 from gym_enrichment.storage.tables import gym_directory
 
 COLUMNS = [column.name for column in gym_directory.columns]
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+UI_COLUMNS = (
+    *("place_id", "name", "address", "city", "lat", "lng", "phone", "website", "rating", "reviews_count", "hours"),
+    *("description", "amenities", "has_women_hours", "hours_french"),
+)
+"""The names of the old pipeline's table `gyms`, which its front end reads; `hours` and `amenities` are lists."""
+# Where a spreadsheet may see a formula (OWASP, "CSV Injection"): at the beginning of a cell, and behind what it takes
+# for the end of one: where lists are written with commas, Excel expects semicolons between cells, and cuts at them in
+# the middle of a quoted cell too. The full-width signs are taken for the plain ones in Japanese and Chinese versions.
+_FORMULA = re.compile(r"(^(?='*[\t\r\n])|(?:^|[;\t\r\n])[^\S\t\r\n]*(?='*[=+\-@＝＋－＠]))")
 _PARQUET_ROWS = 5_000
 
 Row = Mapping[str, Any]
@@ -31,7 +39,8 @@ def export_text(database: Database, form: str, output: TextIO) -> int:
         "ui-json": _write_ui_json,
     }
     with database.read() as connection:
-        return writers[form](stream_directory(connection), output)
+        rows = stream_with_raw(connection) if form == "ui-json" else stream_directory(connection)
+        return writers[form](rows, output)
 
 
 def export_parquet(database: Database, path: Path) -> int:
@@ -45,7 +54,11 @@ def export_parquet(database: Database, path: Path) -> int:
         [(name, pa.timestamp("us", tz="UTC") if name in moments else types.get(name, pa.string())) for name in COLUMNS]
     )
     written = 0
-    with database.read() as connection, pq.ParquetWriter(path, schema) as writer:
+    with (
+        database.read() as connection,
+        create_private(path) as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
         rows: list[Row] = []
         for row in stream_directory(connection):
             rows.append(row)
@@ -71,9 +84,16 @@ def _cell(value: Any) -> Any:
         value = "; ".join(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    return without_formulas(value) if isinstance(value, str) else value
+
+
+def without_formulas(text: str) -> str:
+    """`text` with an apostrophe wherever a spreadsheet would begin to calculate.
+
+    Nothing is lost: one apostrophe less before each `=`, `+`, `-` and `@` at the beginning or behind a semicolon, tab
+    or line break, and before a tab or line break at the beginning, gives the text back (docs/security.md).
+    """
+    return _FORMULA.sub(r"\1'", text)
 
 
 def _write_jsonl(rows: Iterator[Row], output: TextIO) -> int:
@@ -84,15 +104,13 @@ def _write_jsonl(rows: Iterator[Row], output: TextIO) -> int:
 
 
 def _write_ui_json(rows: Iterator[Row], output: TextIO) -> int:
-    """One object: `generated_at`, `gyms`, and `filters`, the amenities with how many gyms have each."""
-    filters: Counter[str] = Counter()
+    """One array of objects with UI_COLUMNS, a line each."""
     written = 0
-    output.write('{"generated_at":' + _json(datetime.now(UTC)) + ',"gyms":[')
+    output.write("[")
     for written, row in enumerate(rows, start=1):
-        output.write(("," if written > 1 else "") + "\n" + _json(row))
-        filters.update(row["amenities"])
-    ranked = [{"amenity": name, "gyms": count} for name, count in sorted(filters.items(), key=lambda f: (-f[1], f[0]))]
-    output.write('\n],"filters":' + _json(ranked) + "}\n")
+        known = {**(row["extra"] or {}), **{name: value for name, value in row.items() if name != "extra"}}
+        output.write(("," if written > 1 else "") + "\n" + _json({name: known.get(name) for name in UI_COLUMNS}))
+    output.write("\n]\n")
     return written
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from gym_enrichment.domain.legacy import LegacyClaims, legacy_hash
 from gym_enrichment.domain.models import Gym, Review
 from gym_enrichment.domain.place_details import gym_from_details, is_place_details, reviews_from_details
 from gym_enrichment.domain.raw_rows import gym_from_row, gym_hash, review_from_row, review_hash, row_text
@@ -19,6 +20,8 @@ from gym_enrichment.storage.raw import BadRow, Upserted, replace_quarantine, ups
 
 ROWS_PER_CHUNK = 4_000
 """Rows of a transaction: large enough that commits do not count, small enough for any memory."""
+BYTES_PER_CHUNK = 16 * 1024 * 1024
+"""A chunk ends here too: 4,000 rows as large as sources let them be would be 40 GB."""
 
 Progress = Callable[[Kind, str, int], None]
 """Told after every chunk: the kind, the name of the source, how many of its rows were read."""
@@ -41,26 +44,37 @@ class Counts:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What an ingest did. `errors` are sources that could not be read, or not to their end."""
+    """What an ingest did. `errors` are sources that could not be read, or not to their end.
+
+    `enrichments` are what the old pipeline found; they are there only if a source had some.
+    """
 
     gyms: Counts = field(default_factory=Counts)
     reviews: Counts = field(default_factory=Counts)
     errors: list[str] = field(default_factory=list)
+    enrichments: Counts = field(default_factory=Counts)
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """For `ingest --json`."""
-        return {"gyms": asdict(self.gyms), "reviews": asdict(self.reviews)}
+        taken_over = {"enrichments": asdict(self.enrichments)} if self.enrichments.read else {}
+        return {"gyms": asdict(self.gyms), "reviews": asdict(self.reviews)} | taken_over
+
+    def add_error(self, error: SourceError) -> None:
+        """Note that a source cannot be read: the same trouble is met in each pass."""
+        if str(error) not in self.errors:
+            self.errors.append(str(error))
 
 
-class _Item(NamedTuple):
-    """One gym or review as it was read: `value`, or `reason` why not. `raw` shows it, or `part` of it."""
+class Item(NamedTuple):
+    """One gym, review or old finding as it was read: `value`, or `reason` why not. `raw` shows it, or `part` of it."""
 
     raw: RawRow
-    value: Gym | Review | None = None
+    value: Gym | Review | LegacyClaims | None = None
     reason: str = ""
     part: Any = None
 
     def bad(self, reason: str) -> BadRow:
+        """It in quarantine."""
         shown = self.raw.row_text if self.part is None else row_text(self.part)
         return BadRow(self.raw.line, reason, shown)
 
@@ -87,34 +101,43 @@ def ingest(
         DatabaseError, sqlalchemy.exc.DBAPIError: `database` cannot be used; chunks before are saved.
     """
     report = IngestReport()
-    opened = _open_all(sources, report)
+    ingest_opened(database, open_all(sources, report), report, kinds, progress)
+    return report
+
+
+def ingest_opened(
+    database: Database,
+    opened: Sequence[Source],
+    report: IngestReport,
+    kinds: Sequence[Kind] = ("gyms", "reviews"),
+    progress: Progress | None = None,
+) -> None:
+    """As `ingest`, for sources that are open already; adds what it did to `report`."""
     for kind in ("gyms", "reviews"):
         if kind not in kinds:
             continue
         with Seen() as seen:
             for source in opened:
-                run = _KindOfSource(database, source, kind, seen, getattr(report, kind), datetime.now(UTC))
+                run = KindOfSource(database, source, kind, seen, getattr(report, kind), datetime.now(UTC))
                 try:
                     run.ingest(progress)
                 except SourceError as error:
-                    # The same trouble is met in both passes.
-                    if str(error) not in report.errors:
-                        report.errors.append(str(error))
-    return report
+                    report.add_error(error)
 
 
-def _open_all(specs: Sequence[str], report: IngestReport) -> list[Source]:
+def open_all(specs: Sequence[str], report: IngestReport) -> list[Source]:
+    """Those of the sources that can be opened, each once; the others become errors of the report."""
     opened: list[Source] = []
     for spec in dict.fromkeys(specs):
         try:
             opened.append(open_source(spec))
         except SourceError as error:
-            report.errors.append(str(error))
+            report.add_error(error)
     return opened
 
 
 @dataclass(slots=True)
-class _KindOfSource:
+class KindOfSource:
     """The pass of one kind over one source."""
 
     database: Database
@@ -124,10 +147,15 @@ class _KindOfSource:
     counts: Counts
     now: datetime
 
+    @property
+    def rows_per_chunk(self) -> int:
+        """Rows of a transaction."""
+        return ROWS_PER_CHUNK
+
     def ingest(self, progress: Progress | None) -> None:
         """All chunks; the lines behind the last one leave quarantine."""
         next_line, done = 1, 0
-        for chunk in _chunks(self.source.rows(self.kind)):
+        for chunk in _chunks(self.source.rows(self.kind), self.rows_per_chunk):
             items = [item for raw in chunk for item in self._items(raw)]
             last_line = chunk[-1].line
             replace_quarantine(self.database, self.source.name, self.kind, next_line, last_line, self._save(items))
@@ -136,30 +164,37 @@ class _KindOfSource:
                 progress(self.kind, self.source.name, done)
         replace_quarantine(self.database, self.source.name, self.kind, next_line, None, [])
 
-    def _items(self, raw: RawRow) -> Iterable[_Item]:
-        row = raw.row
-        if row is None:
-            return (_Item(raw, reason=raw.error or "row: cannot be read"),)
+    def _items(self, raw: RawRow) -> Iterable[Item]:
+        if raw.row is None:
+            return (Item(raw, reason=raw.error or "row: cannot be read"),)
         try:
-            if not is_place_details(row):
-                return (_Item(raw, gym_from_row(row) if self.kind == "gyms" else review_from_row(row, self.now)),)
-            if self.kind == "gyms":
-                return (_Item(raw, gym_from_details(row)),)
-            return list(self._reviews_of(raw, row))
+            return self.read(raw, raw.row)
         except RowError as error:
-            return (_Item(raw, reason=error.reason, part=error.part),)
+            return (Item(raw, reason=error.reason, part=error.part),)
         except RecursionError:
-            return (_Item(raw, reason="row: is nested too deeply; expected plain values"),)
+            return (Item(raw, reason="row: is nested too deeply; expected plain values"),)
 
-    def _reviews_of(self, raw: RawRow, row: Mapping[str, Any]) -> Iterator[_Item]:
+    def read(self, raw: RawRow, row: Mapping[str, Any]) -> Iterable[Item]:
+        """What there is in a row. Raises RowError for a bad one."""
+        if not is_place_details(row):
+            return (Item(raw, gym_from_row(row) if self.kind == "gyms" else review_from_row(row, self.now)),)
+        if self.kind == "gyms":
+            return (Item(raw, gym_from_details(row)),)
+        return list(self._reviews_of(raw, row))
+
+    def write(self, pairs: Sequence[tuple[Any, str]]) -> Upserted:
+        """Store what was read, each with its content hash, no id twice."""
+        return upsert_gyms(self.database, pairs) if self.kind == "gyms" else upsert_reviews(self.database, pairs)
+
+    def _reviews_of(self, raw: RawRow, row: Mapping[str, Any]) -> Iterator[Item]:
         entries = row.get("reviews")
         for number, found in enumerate(reviews_from_details(row, self.now)):
             if isinstance(found, RowError):
-                yield _Item(raw, reason=found.reason, part=found.part)
+                yield Item(raw, reason=found.reason, part=found.part)
             else:
-                yield _Item(raw, found, part=entries[number] if isinstance(entries, list) else None)
+                yield Item(raw, found, part=entries[number] if isinstance(entries, list) else None)
 
-    def _save(self, items: Sequence[_Item]) -> list[BadRow]:
+    def _save(self, items: Sequence[Item]) -> list[BadRow]:
         """Write a chunk and count it; returns what belongs into quarantine."""
         bad = [item.bad(item.reason) for item in items if item.value is None]
         good = [(item, item.value, *_key_and_hash(item.value)) for item in items if item.value is not None]
@@ -168,7 +203,7 @@ class _KindOfSource:
         for _, _, key, hashed in good:
             truth.setdefault(key, hashed)
         truth |= self.seen.said_before(truth)
-        rows: dict[str, tuple[_Item, Any, str]] = {}
+        rows: dict[str, tuple[Item, Any, str]] = {}
         for item, value, key, hashed in good:
             if hashed != truth[key]:
                 bad.append(item.bad(self._duplicate))
@@ -180,9 +215,8 @@ class _KindOfSource:
         self.counts.quarantined += len(bad)
         return bad
 
-    def _upsert(self, rows: Mapping[str, tuple[_Item, Any, str]]) -> list[BadRow]:
-        pairs = [(value, hashed) for _, value, hashed in rows.values()]
-        result = upsert_gyms(self.database, pairs) if self.kind == "gyms" else upsert_reviews(self.database, pairs)
+    def _upsert(self, rows: Mapping[str, tuple[Item, Any, str]]) -> list[BadRow]:
+        result = self.write([(value, hashed) for _, value, hashed in rows.values()])
         self.counts.new += result.new
         self.counts.updated += result.updated
         self.counts.unchanged += result.unchanged
@@ -190,37 +224,43 @@ class _KindOfSource:
 
     @property
     def _duplicate(self) -> str:
-        field_name = "place_id" if self.kind == "gyms" else "review_id"
+        field_name = "review_id" if self.kind == "reviews" else "place_id"
         return f"duplicate {field_name}: an earlier line of this ingest says otherwise; expected one row an id"
 
 
-def _refused(rows: Mapping[str, tuple[_Item, Any, str]], result: Upserted) -> list[BadRow]:
+def _refused(rows: Mapping[str, tuple[Item, Any, str]], result: Upserted) -> list[BadRow]:
     orphans = "place_id: no gym has this id; expected a gym that is stored or in the same ingest"
     moved = "review_id: is stored under another place_id; expected one gym a review"
     return [
         *(rows[key][0].bad(orphans) for key in sorted(result.orphans)),
         *(rows[key][0].bad(moved) for key in sorted(result.moved)),
+        *(rows[key][0].bad(reason) for key, reason in sorted(result.refused.items())),
     ]
 
 
-def _key_and_hash(value: Gym | Review) -> tuple[str, str]:
+def _key_and_hash(value: Gym | Review | LegacyClaims) -> tuple[str, str]:
     if isinstance(value, Gym):
         return value.place_id, gym_hash(value)
+    if isinstance(value, LegacyClaims):
+        return value.place_id, legacy_hash(value)
     return value.review_id, review_hash(value)
 
 
-def _chunks(rows: Iterator[RawRow]) -> Iterator[list[RawRow]]:
+def _chunks(rows: Iterator[RawRow], most: int) -> Iterator[list[RawRow]]:
     """Chunks that never part the rows of one line: quarantine is replaced by lines.
 
     What was read before a source breaks off is given first, then the error.
     """
     chunk: list[RawRow] = []
+    size = 0
     try:
         for row in rows:
-            if len(chunk) >= ROWS_PER_CHUNK and row.line != chunk[-1].line:
+            full = len(chunk) >= most or size >= BYTES_PER_CHUNK
+            if full and row.line != chunk[-1].line:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
             chunk.append(row)
+            size += row.size
     except SourceError:
         if chunk:
             yield chunk

@@ -63,6 +63,7 @@ class DayOfVariant:
 class VariantFigures:
     """One way of asking, over all time; None where there was nothing to measure.
 
+    `gyms` are those paid for or, of what nobody was asked now, those that there is a row of.
     `..._per_gym` are over the gyms that were paid for, failed attempts included. `invalid_share` is of attempts,
     `unverified_share` of the amenities that the model named; latencies are seconds of answered attempts.
     """
@@ -208,7 +209,7 @@ def _variants(variants: Mapping[str, Mapping[str, Any]], taken: Sequence[Mapping
     return [
         VariantFigures(
             variant=name,
-            gyms=row["gyms_paid"],
+            gyms=row["gyms_paid"] or row["gyms_found"],
             calls=row["llm_calls"],
             calls_per_gym=row["calls_per_gym"],
             tokens_per_gym=row["tokens_per_gym"],

@@ -55,8 +55,9 @@ def figures_by_variant(
 ) -> dict[str, dict[str, Any]]:
     """Per variant its sums, and what they mean for one gym.
 
-    A gym is paid for when it was enriched by asking; what the cache saved is what its hits would have cost at the mean
-    of those. Shares and means are None where there is nothing to divide by.
+    Gyms found are those that there is a row of. A gym is paid for when it was enriched by asking; what the cache saved
+    is what its hits would have cost at the mean of those. Shares and means are None where there is nothing to divide
+    by.
 
     Args:
         attempts: rows of `ledger_by` with `variant` and `outcome` among the dimensions.
@@ -65,16 +66,20 @@ def figures_by_variant(
     """
     invalid = rolled_up([row for row in attempts if row["outcome"] in INVALID], "variant")
     invalid_answers = {row["variant"]: row["attempts"] for row in invalid}
+    asked = {row["variant"]: row for row in rolled_up(attempts, "variant")}
+    nothing = dict.fromkeys(("attempts", *SUMS), 0)
     figures = {}
-    for row in rolled_up(attempts, "variant"):
-        name = row["variant"]
+    for name in sorted({*asked, *(group["variant"] for group in found)}):
+        row = asked.get(name, nothing)
         ran = runs.get(name, {"enriched": 0, "cache_hits": 0})
         paid = max(0, ran["enriched"] - ran["cache_hits"])
         tokens = row["prompt_tokens"] + row["completion_tokens"]
-        unsupported, named = _claims([group for group in found if group["variant"] == name])
+        groups = [group for group in found if group["variant"] == name]
+        unsupported, named = _claims(groups)
         figures[name] = {
             "llm_calls": row["attempts"],
             **{column: row[column] for column in SUMS},
+            "gyms_found": sum(group["gyms"] for group in groups),
             "gyms_paid": paid,
             "cache_hits": ran["cache_hits"],
             "cost_usd_per_gym": _over(row["cost_usd"], paid),
@@ -146,7 +151,7 @@ def rolled_up(rows: Sequence[Mapping[str, Any]], *dimensions: str) -> list[dict[
 
 
 def _labels(row: Mapping[str, Any], *names: str) -> dict[str, str]:
-    return {name: str(row[name]) for name in names}
+    return {name: "" if row[name] is None else str(row[name]) for name in names}
 
 
 def _family(name: str, kind: str, meaning: str, rows: Sequence[tuple[dict[str, str], float]]) -> Iterator[str]:

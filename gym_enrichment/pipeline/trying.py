@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gym_enrichment.domain.experiments import ExperimentError, VariantSpec
+from gym_enrichment.domain.experiments import LEGACY, ExperimentError, VariantSpec
 from gym_enrichment.domain.models import Bundle, EnrichedBatch, Enrichment, GymFailure
 from gym_enrichment.llm.endpoint import open_endpoint
 from gym_enrichment.pipeline.bundling import build_bundles
@@ -70,7 +70,8 @@ def try_variant(settings: Settings, variant: str, gyms: int, *, publish: bool = 
 def _spec(settings: Settings, variant: str) -> VariantSpec:
     with settings.database.read() as connection:
         version = version_in_force(connection)
-    named = {spec.name: spec for spec in version.experiment.variants} if version else {}
+    specs = version.experiment.variants if version else ()
+    named = {spec.name: spec for spec in specs if spec.name != LEGACY}
     kinds = {kind.value: VariantSpec.of_kind(kind.value) for kind in VariantChoice}
     known = kinds | named
     if variant not in known:

@@ -19,6 +19,8 @@ Parsed = TypeVar("Parsed", bound=BaseModel)
 VERSION = "combined-2"
 MOST_COMPLETION_TOKENS = 1_000
 """An answer within the rules is about 300 tokens; a gym whose answer is cut gets twice this, once."""
+_FACTS = ("name", "city", "country", "hours")
+"""In this order, whatever order a database gives them back in: what reads differently is paid again."""
 
 TASK = "You write entries of a directory of gyms, in French. "
 """What every prompt begins with."""
@@ -156,7 +158,8 @@ def gym_content(bundle: Bundle) -> dict[str, Any]:
     Hours that were parsed are not among them: they are published as they are, and nobody has to read them.
     """
     spared = () if asks_hours(bundle) else ("hours",)
-    facts = {name: value for name, value in bundle.gym.items() if value not in (None, "", []) and name not in spared}
+    told = {name: bundle.gym.get(name) for name in _FACTS if name not in spared}
+    facts = {name: value for name, value in told.items() if value not in (None, "", [])}
     reviews = {str(number): review.text for number, review in enumerate(bundle.reviews, start=1)}
     return {"gym": facts, "reviews": reviews}
 

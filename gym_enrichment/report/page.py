@@ -19,6 +19,7 @@ from gym_enrichment.pipeline.gallery import Fact, Gallery, GymView
 from gym_enrichment.pipeline.reporting import DayOfVariant, Report, VariantFigures
 from gym_enrichment.report import french
 from gym_enrichment.report.charts import HEIGHT, bars_by_day
+from gym_enrichment.storage.private_files import create_private
 
 _COMPARED = (
     ("Appels par salle", "calls_per_gym", french.figure),
@@ -33,9 +34,10 @@ _COMPARED = (
 
 
 def write_report(report: Report, path: Path) -> int:
-    """Write the page; returns its size in bytes. Raises OSError when that cannot be done."""
+    """Write the page, for its owner alone if it is new. Returns its size in bytes; raises OSError if it cannot."""
     page = render(report).encode()
-    path.write_bytes(page)
+    with create_private(path) as file:
+        file.write(page)
     return len(page)
 
 

@@ -5,7 +5,7 @@ from gym_enrichment.sources.errors import SourceError
 from gym_enrichment.sources.files import open_file
 from gym_enrichment.sources.rows import Kind, RawRow, Source
 
-__all__ = ["Kind", "RawRow", "Source", "SourceError", "open_source"]
+__all__ = ["Kind", "RawRow", "Source", "SourceError", "is_database", "open_source"]
 
 
 def open_source(spec: str) -> Source:

@@ -1,11 +1,11 @@
-"""Databases as sources: tables `gyms` and `reviews`, also as the pipeline before this one left them.
+"""Databases as sources: tables `gyms` and `reviews`, also as the pipeline before this one left them, and what it found.
 
 What must not live here: writing to a source; it is opened read-only.
 """
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Engine, Select, column, create_engine, func, 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from gym_enrichment.domain.legacy import LEGACY_COLUMNS
 from gym_enrichment.domain.private import is_private
 from gym_enrichment.domain.raw_rows import REVIEW_COLUMNS, storable
 from gym_enrichment.sources.errors import SourceError
 from gym_enrichment.sources.rows import Kind, RawRow, missing_columns
-from gym_enrichment.sources.streams import check_file
+from gym_enrichment.sources.streams import LONGEST_LINE, check_file
 from gym_enrichment.storage.engine import DatabaseError, normalise_url
 
 _FILE_ENDINGS = (".db", ".sqlite", ".sqlite3")
@@ -51,7 +52,8 @@ class DatabaseSource:
                     return
                 streamed = connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
                 for number, row in enumerate(streamed.execute(statement).mappings(), start=1):
-                    yield RawRow(number, _prepared(dict(row)))
+                    size = sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+                    yield RawRow(number, _prepared(dict(row)), size=size)
         except SQLAlchemyError as error:
             raise self._failed(error, number + 1) from error
 
@@ -66,24 +68,24 @@ class DatabaseSource:
             self._engine.dispose()
 
     def _statement(self, connection: Connection, kind: Kind) -> Select[Any] | None:
-        inspector = inspect(connection)
-        tables = {*inspector.get_table_names(), *inspector.get_view_names()}
-        if tables.isdisjoint({"gyms", "reviews"}):
-            found = ", ".join(sorted(tables)[:30]) or "none"
+        columns = _columns(connection)
+        if columns.keys().isdisjoint({"gyms", "reviews"}):
+            found = ", ".join(sorted(columns)[:30]) or "none"
             raise SourceError(f"{self.name}: has neither a table gyms nor reviews. Tables found: {found}")
-        if kind not in tables:
+        name = legacy_table(columns) if kind == "enrichments" else kind
+        if name is None or name not in columns:
             return None
-        names = [found["name"] for found in inspector.get_columns(kind)]
+        names = columns[name]
         if "place_id" not in names:
-            raise SourceError(missing_columns(f"{self.name}, table {kind}", names))
-        wanted = [name for name in names if _is_wanted(name, names, kind)]
-        source = table(kind, *(column(name) for name in names))
-        statement = select(*(source.c[name] for name in wanted))
-        # Without an order the line of a row could be another next time.
-        key = inspector.get_pk_constraint(kind)["constrained_columns"] if kind in inspector.get_table_names() else []
-        statement = statement.order_by(*(source.c[name] for name in key))
-        if kind == "gyms" and "places" in tables and "source_city" not in names:
-            return _with_city(statement, source, {found["name"] for found in inspector.get_columns("places")})
+            raise SourceError(missing_columns(f"{self.name}, table {name}", names))
+        source = table(name, *(column(found) for found in names))
+        is_wanted = _wanted(kind, names, is_legacy=legacy_table(columns) is not None)
+        statement = select(*(source.c[found] for found in names if is_wanted(found)))
+        # Without an order the line of a row could be another next time. A view has no key.
+        key = inspect(connection).get_pk_constraint(name)["constrained_columns"]
+        statement = statement.order_by(*(source.c[found] for found in key))
+        if kind == "gyms" and "source_city" not in names:
+            return _with_city(statement, source, set(columns.get("places", ())))
         return statement
 
     def _failed(self, error: SQLAlchemyError, row: int) -> SourceError:
@@ -129,10 +131,13 @@ def _shown(url: URL) -> str:
 
 def _sqlite_source(path: str, name: str) -> DatabaseSource:
     check_file(Path(path), name)
-    address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
+    address = f"file:{quote(str(Path(path).absolute()))}?mode=ro" + ("&immutable=1" if _rests(path) else "")
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        # A file from a stranger: no value of a gigabyte, and none of its triggers and views may call functions.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_LINE)
+        connection.execute("PRAGMA trusted_schema=OFF")
         # Text that is not UTF-8 becomes a value that the row's check refuses, instead of the end of the table.
         connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         return connection
@@ -140,10 +145,47 @@ def _sqlite_source(path: str, name: str) -> DatabaseSource:
     return DatabaseSource(create_engine("sqlite://", creator=connect), name, ())
 
 
-def _is_wanted(name: str, names: list[str], kind: Kind) -> bool:
+def _rests(path: str) -> bool:
+    """Whether a file in WAL mode is open nowhere: even to read it, SQLite would else leave files beside it.
+
+    The 19th byte tells the mode (sqlite.org/fileformat2.html); whoever has the database open has its log there.
+    """
+    with Path(path).open("rb") as file:
+        return file.read(19)[18:] == b"\x02" and not Path(f"{path}-wal").exists()
+
+
+def legacy_table(columns: Mapping[str, list[str]]) -> str | None:
+    """Which of the tables with these columns holds what the old pipeline found; None if that has left nothing here.
+
+    Its own table `enrichments` before `gyms`. A `description` of a gym alone is no mark of it, unless there is its
+    table `places`; and our own `enrichments` are none of it.
+    """
+    own, gyms = columns.get("enrichments", []), columns.get("gyms", [])
+    if "place_id" in own and "bundle_hash" not in own and not set(own).isdisjoint(LEGACY_COLUMNS):
+        return "enrichments"
+    marks = LEGACY_COLUMNS if {"place_id", "status"} <= set(columns.get("places", ())) else LEGACY_COLUMNS[-2:]
+    return "gyms" if not set(gyms).isdisjoint(marks) else None
+
+
+def _columns(connection: Connection) -> dict[str, list[str]]:
+    """The columns of those tables and views that are looked at, and no columns of others."""
+    inspector = inspect(connection)
+    names = [*inspector.get_table_names(), *inspector.get_view_names()]
+    looked_at = {"gyms", "reviews", "places", "enrichments"}
+    return {
+        name: [found["name"] for found in inspector.get_columns(name)] if name in looked_at else [] for name in names
+    }
+
+
+def _wanted(kind: Kind, names: list[str], *, is_legacy: bool) -> Callable[[str], bool]:
+    """Which columns of a table are read: what persons are named in is not, and of gyms not what was found of them."""
     if kind == "reviews":
-        return name in REVIEW_COLUMNS
-    return not is_private(name) and not (name in _BOOKKEEPING and {"content_hash", "revision"} <= set(names))
+        return frozenset(REVIEW_COLUMNS).__contains__
+    if kind == "enrichments":
+        return frozenset({"place_id", *LEGACY_COLUMNS}).__contains__
+    ours = _BOOKKEEPING if {"content_hash", "revision"} <= set(names) else frozenset[str]()
+    found = frozenset(LEGACY_COLUMNS) if is_legacy else frozenset[str]()
+    return lambda name: not is_private(name) and name not in ours | found
 
 
 def _with_city(statement: Select[Any], gyms: Any, columns: set[str]) -> Select[Any]:

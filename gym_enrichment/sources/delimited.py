@@ -122,4 +122,4 @@ def _checked(line: int, header: list[str], cells: list[str], show_uneven: bool) 
         except UnicodeEncodeError:
             error = "row: is not UTF-8; expected UTF-8 (in a spreadsheet: save as CSV UTF-8)"
             return RawRow(line, None, error, row_text(row))
-    return RawRow(line, row)
+    return RawRow(line, row, size=len(text))

@@ -95,16 +95,16 @@ def _parsed(number: int, line: bytes) -> Iterable[RawRow]:
         why = "nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
         return [RawRow(number, None, f"row: is not usable JSON: {why}", broken_row_text(text))]
     if isinstance(value, dict) and "places" not in value:
-        return (RawRow(number, value),)
-    return _objects(number, value)
+        return (RawRow(number, value, size=len(line)),)
+    return _objects(number, value, len(line))
 
 
-def _objects(number: int, value: Any) -> Iterator[RawRow]:
+def _objects(number: int, value: Any, size: int) -> Iterator[RawRow]:
     if isinstance(value, dict) and set(value) <= {"places", "nextPageToken"} and isinstance(value.get("places"), list):
         for place in value["places"]:
-            yield from _objects(number, place)
+            yield from _objects(number, place, size // len(value["places"]))
     elif isinstance(value, dict):
-        yield RawRow(number, value)
+        yield RawRow(number, value, size=size)
     else:
         error = f"row: is JSON of type {_JSON_TYPES[type(value)]}; expected an object"
         yield RawRow(number, None, error, row_text(value))

@@ -10,14 +10,16 @@ from gym_enrichment.domain.place_details import is_place_details
 from gym_enrichment.domain.raw_rows import GYM_COLUMNS, REVIEW_COLUMNS, row_text
 from gym_enrichment.sources.errors import SourceError
 
-Kind = Literal["gyms", "reviews"]
+Kind = Literal["gyms", "reviews", "enrichments"]
+"""What a source holds rows of; `enrichments` are what the old pipeline found, and only its database has them."""
 Shape = Literal["gyms", "reviews", "details"]
 
 SHAPES_OF: Mapping[Kind, frozenset[Shape]] = {
     "gyms": frozenset({"gyms", "details"}),
     "reviews": frozenset({"reviews", "details"}),
+    "enrichments": frozenset(),
 }
-"""In which shapes of row there may be something of a kind: details of a place hold both."""
+"""In which shapes of row of a file there may be something of a kind: details of a place hold both."""
 
 _REVIEW_MARKS = ("review_id", "text", "published_at", "published_raw", "published_at_str")
 
@@ -25,13 +27,15 @@ _REVIEW_MARKS = ("review_id", "text", "published_at", "published_raw", "publishe
 class RawRow(NamedTuple):
     """One row as a source holds it: either `row`, or `error` and what can be shown of the row.
 
-    `line` is where it starts, from 1: the physical line of a text file, else the number of the row.
+    `line` is where it starts, from 1: the physical line of a text file, else the number of the row. `size` is about
+    how many bytes a good row takes: whoever collects rows bounds them by it.
     """
 
     line: int
     row: dict[str, Any] | None
     error: str | None = None
     shown: str = ""
+    size: int = 0
 
     @property
     def row_text(self) -> str:

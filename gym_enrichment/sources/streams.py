@@ -6,6 +6,7 @@ What must not live here: what is in a line.
 import codecs
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from gym_enrichment.sources.errors import SourceError
 LONGEST_LINE = 10 * 1024 * 1024
 """Bytes of a line that are read into memory; a longer line is skipped and quarantined."""
 _BLOCK = 1024 * 1024
+UNPACKED_FREELY = 100 * 1024 * 1024
+"""Bytes that any compressed file may unpack to."""
+MOST_RATIO = 200
+"""A larger file may not unpack to more than this many times its size. Rows of text reach 5 to 20, a bomb 1,000."""
 DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, OSError)
 """What reading a damaged or vanished file raises."""
 
@@ -44,6 +49,43 @@ class _Utf16AsUtf8(io.RawIOBase):
         return len(taken)
 
 
+class _Gunzip(gzip.GzipFile):
+    """A gzip stream that stops at what no honest file unpacks to."""
+
+    def __init__(self, packed: BinaryIO, name: str) -> None:
+        super().__init__(fileobj=packed)
+        self._source = name
+        self._left = most_unpacked(os.fstat(packed.fileno()).st_size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._counted(super().read(size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._counted(super().read1(size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._counted(super().readline(size))
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise bomb(self._source)
+        return data
+
+
+def most_unpacked(packed: int) -> int:
+    """The most bytes that a compressed file of `packed` bytes may unpack to."""
+    return max(UNPACKED_FREELY, MOST_RATIO * packed)
+
+
+def bomb(name: str) -> SourceError:
+    """The error for a file that unpacks to more than that."""
+    return SourceError(
+        f"{name}: unpacks to more than {MOST_RATIO} times its size, as if made to fill the machine; if it is honest,"
+        " unpack it first and name the plain file"
+    )
+
+
 def check_file(path: Path, name: str) -> None:
     """Refuse what is no readable file with something in it.
 
@@ -67,7 +109,7 @@ def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
     """The bytes of a file, decompressed when its name ends in `.gz`.
 
     Raises:
-        SourceError: it cannot be opened, or is empty.
+        SourceError: it cannot be opened, or is empty; reading raises it when it is a decompression bomb.
     """
     check_file(path, name)
     try:
@@ -77,7 +119,7 @@ def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
     with plain:
         if path.suffix.lower() == ".gz":
             # No larger buffer around it: filling that would lose what can still be read before a cut.
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=plain))
+            yield cast(BinaryIO, _Gunzip(plain, name))
         else:
             yield cast(BinaryIO, plain)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
-from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.domain.experiments import LEGACY, Experiment
 from gym_enrichment.storage.experiments import assigned_variant
 from gym_enrichment.storage.tables import Json, UtcDateTime, batch_members, enrichments, failures, gym_directory, gyms
 from gym_enrichment.storage.upsert import dialect_insert
@@ -32,8 +32,8 @@ def publish(connection: Connection, experiment: Experiment, batch_id: str | None
     """Bring the published rows of one batch, or of every gym, up to date; returns how many changed.
 
     A gym's row is that of its variant in `experiment`; without one, its newest good row of any other that is not
-    only asked about in the shadow. A gym without an enrichment is published with its facts and a state that says
-    why: pending or failed.
+    only asked about in the shadow, LEGACY the last. A gym without an enrichment is published with its facts and a
+    state that says why: pending or failed.
     Rows that say the same already are not written, so `published_at` is when a row last changed.
     """
     among = None
@@ -62,6 +62,13 @@ def publish(connection: Connection, experiment: Experiment, batch_id: str | None
 def stream_directory(connection: Connection) -> Iterator[Mapping[str, Any]]:
     """The published rows in the order of their ids, a thousand in memory at a time."""
     query = select(gym_directory).order_by(gym_directory.c.place_id)
+    for row in connection.execution_options(yield_per=1_000).execute(query):
+        yield dict(row._mapping)
+
+
+def stream_with_raw(connection: Connection) -> Iterator[Mapping[str, Any]]:
+    """As `stream_directory`, each row with the gym's `hours` and `extra` as its source gave them."""
+    query = select(gym_directory, gyms.c.hours, gyms.c.extra).join(gyms).order_by(gym_directory.c.place_id)
     for row in connection.execution_options(yield_per=1_000).execute(query):
         yield dict(row._mapping)
 
@@ -106,7 +113,7 @@ def _published_rows(experiment: Experiment, among: ColumnElement[bool] | None = 
             other.c.state == "enriched",
             other.c.variant.not_in(experiment.unpublished),
         )
-        .order_by(other.c.enriched_at.desc(), other.c.variant)
+        .order_by(other.c.variant == LEGACY, other.c.enriched_at.desc(), other.c.variant)
         .limit(1)
     )
     chosen = func.coalesce(assigned.correlate(gym).scalar_subquery(), newest.correlate(gym).scalar_subquery())

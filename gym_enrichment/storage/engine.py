@@ -6,7 +6,7 @@ SQLite gets write-ahead logging, a busy timeout and foreign keys; Postgres its d
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +17,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, ProgrammingError
 
 from gym_enrichment.storage.interrupts import interrupts_wait
+from gym_enrichment.storage.private_files import make_private_file, make_private_folder
 
+_NOT_ALLOWED = "42501"  # Postgres' docs, "Error Codes": insufficient_privilege
 SQLITE_BUSY_SECONDS = 60
 """How long a writer waits for another writer of the same SQLite file before it gives up."""
 
@@ -112,9 +114,10 @@ class Database:
             options = {"options": f"-c search_path={self.search_path}"} if self.search_path else {}
             engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10, **options}, **_ENGINE)
             event.listen(engine, "before_cursor_execute", self.review_queries)
+            event.listen(engine, "handle_error", _keep_first_line)
             return engine
         if url.database and url.database != ":memory:":
-            _make_private_folder(Path(url.database))
+            _make_private(Path(url.database))
         engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, **_ENGINE)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -176,6 +179,7 @@ class Database:
         Raises:
             SchemaMismatch: the database is ahead of this version.
             DatabaseUnreachable: no connection.
+            DatabaseError: this role may not.
         """
         current = self.schema_revision()
         known = {script.revision for script in _scripts().walk_revisions()}
@@ -190,7 +194,15 @@ class Database:
                 # Two processes that migrate at once queue here; SQLite queues at BEGIN IMMEDIATE.
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7203115)")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except ProgrammingError as error:
+                if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+                    raise
+                raise DatabaseError(
+                    f"{self.shown}: this role may not change the schema: run `gym-enrichment doctor --migrate` as the"
+                    " database's owner (docs/database-roles.sql)"
+                ) from error
         return head_revision()
 
 
@@ -221,14 +233,24 @@ def _alembic_config() -> Config:
     return config
 
 
-def _make_private_folder(database: Path) -> None:
+def _make_private(database: Path) -> None:
+    """The folder of an SQLite database, and its file: SQLite gives its write-ahead log the same mode."""
     try:
-        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(database.parent)
     except OSError as error:
         raise DatabaseUnreachable(
             f"cannot create the folder {database.parent} for the database: {error.strerror or error}."
             " Set GYM_HOME to a folder you may write to"
         ) from error
+    with suppress(OSError):  # SQLite says better what is wrong with the file
+        make_private_file(database)
+
+
+def _keep_first_line(context: ExceptionContext) -> None:
+    """Leave out what Postgres adds to its errors: `DETAIL` and `CONTEXT` repeat rows, and rows are reviews."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).partition("\n")[0],)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

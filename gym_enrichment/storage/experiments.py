@@ -3,7 +3,7 @@
 What must not live here: what a change may be (domain/experiments.py, domain/rollout.py).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, literal, select
 from sqlalchemy.exc import IntegrityError
 
-from gym_enrichment.domain.experiments import POINTS, Experiment, ExperimentError, Segment, Shadow, VariantSpec
+from gym_enrichment.domain.experiments import LEGACY, POINTS, Experiment, ExperimentError, Segment, Shadow, VariantSpec
 from gym_enrichment.domain.rollout import Rollout
 from gym_enrichment.storage.engine import Database
-from gym_enrichment.storage.tables import experiments, gyms
+from gym_enrichment.storage.tables import bundles, enrichments, experiments, gyms
 
 
 class ChangedMeanwhile(ExperimentError):
@@ -110,23 +110,60 @@ def add_version(database: Database, added: ExperimentVersion) -> None:
 
 
 def assigned_variant(experiment: Experiment) -> ColumnElement[str]:
-    """The variant of the gym of a row of `gyms`: what `Experiment.variant_of` says, in SQL."""
-    first, *others = sorted(experiment.segments, key=lambda segment: segment.start - segment.end)
-    if not others:
-        return literal(first.variant)
-    point = _point(experiment.name)
-    return case(
-        *((and_(point >= _hex(segment.start), point < _hex(segment.end)), segment.variant) for segment in others),
-        else_=first.variant,
+    """The variant of the gym of a row of `gyms`: LEGACY if it stays with that, else what it is asked about with.
+
+    That is what `Experiment.variant_of` and `asked_with` say, in SQL.
+    """
+    legacy, bundle = enrichments.alias("legacy"), bundles.alias("legacy_bundle")
+    unchanged = (
+        select(legacy.c.place_id)
+        .join(bundle, bundle.c.place_id == legacy.c.place_id)
+        .where(
+            legacy.c.place_id == gyms.c.place_id,
+            legacy.c.variant == LEGACY,
+            legacy.c.bundle_hash == bundle.c.content_hash,
+        )
     )
+    asked = _by_point(experiment, experiment.asked_with)
+    return case((and_(unchanged.exists(), keeps_legacy(experiment)), LEGACY), else_=asked)
+
+
+def keeps_legacy(experiment: Experiment) -> ColumnElement[bool]:
+    """Whether the gym of a row of `gyms` stays with a LEGACY row, if it has one and its reviews are what they were."""
+    if experiment.names_legacy:
+        return _by_point(experiment, str) == LEGACY
+    other = enrichments.alias("found_since")
+    found_since = select(other.c.place_id).where(
+        other.c.place_id == gyms.c.place_id,
+        other.c.variant.not_in([LEGACY, *experiment.unpublished]),
+        other.c.state == "enriched",
+    )
+    return ~found_since.exists()
 
 
 def in_shadow(experiment: Experiment) -> ColumnElement[bool]:
     """Whether the gym of a row of `gyms` is asked about with the shadow's variant as well."""
     assert experiment.shadow is not None
+    # Who is not part of the experiment is not asked about for it either.
+    elsewhere = [experiment.shadow.variant, *([] if experiment.names_legacy else [LEGACY])]
     return and_(
-        assigned_variant(experiment) != experiment.shadow.variant,
+        assigned_variant(experiment).not_in(elsewhere),
         _point(experiment.shadow_name) < _hex(experiment.shadow_points),
+    )
+
+
+def _by_point(experiment: Experiment, named: Callable[[str], str]) -> ColumnElement[str]:
+    """What `named` makes of the variant that has the point of the gym of a row of `gyms`."""
+    first, *others = sorted(experiment.segments, key=lambda segment: segment.start - segment.end)
+    if not others:
+        return literal(named(first.variant))
+    point = _point(experiment.name)
+    return case(
+        *(
+            (and_(point >= _hex(segment.start), point < _hex(segment.end)), named(segment.variant))
+            for segment in others
+        ),
+        else_=named(first.variant),
     )
 
 

@@ -114,14 +114,19 @@ def admit(database: Database, terms: Terms, wants: Sequence[Want], holder: str =
         holder: who will settle those that have a name.
     """
     with database.write() as connection:
-        lock_budgets(connection)
-        now = now_seconds(connection)
-        window = _Window(connection, terms, now)
-        holds = find_holds(connection, [want.request for want in wants if want.request is not None])
-        purse = _Purse(connection, terms, holds)
-        admissions = [_judge(want, window, purse) for want in wants]
-        window.save(connection)
-        purse.save(connection, holder)
+        return admit_within(connection, terms, wants, holder)
+
+
+def admit_within(connection: Connection, terms: Terms, wants: Sequence[Want], holder: str = "") -> list[Admission]:
+    """As `admit`, in the caller's writing transaction."""
+    lock_budgets(connection)
+    now = now_seconds(connection)
+    window = _Window(connection, terms, now)
+    holds = find_holds(connection, [want.request for want in wants if want.request is not None])
+    purse = _Purse(connection, terms, holds)
+    admissions = [_judge(want, window, purse) for want in wants]
+    window.save(connection)
+    purse.save(connection, holder)
     return admissions
 
 

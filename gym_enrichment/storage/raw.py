@@ -24,14 +24,15 @@ _WAL_PAGES = 16 * 1024
 
 @dataclass(slots=True)
 class Upserted:
-    """What became of a chunk. `orphans` are ids of reviews whose gym is unknown, `moved` of reviews that are
-    stored under another gym; neither is written or counted."""
+    """What became of a chunk. `orphans` are ids of rows whose gym is unknown, `moved` of reviews that are stored
+    under another gym, `refused` of rows of which nothing can be kept, with why; none of them is written or counted."""
 
     new: int = 0
     updated: int = 0
     unchanged: int = 0
     orphans: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ What must not live here: what the counts mean (domain/comparing.py, domain/rollo
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, select
 
 from gym_enrichment.domain.comparing import VariantCounts
-from gym_enrichment.domain.experiments import Experiment
+from gym_enrichment.domain.experiments import LEGACY, Experiment
 from gym_enrichment.storage.breakdowns import QUANTILES, latency_at_rank
 from gym_enrichment.storage.experiments import assigned_variant
 from gym_enrichment.storage.tables import enrichments, evaluations, failures, gyms, ledger
@@ -22,7 +22,9 @@ _SAMPLE = 5_000
 
 
 def variant_counts(connection: Connection, variant: str, since: datetime) -> VariantCounts:
-    """What a variant did from `since` on. Gyms kept as they were, and those without any text, do not count."""
+    """What a variant did from `since` on, LEGACY at any time. Gyms kept and those without any text do not count."""
+    if variant == LEGACY:
+        since = datetime.fromtimestamp(0, UTC)
     row_is_new = (
         enrichments.c.variant == variant,
         enrichments.c.state == "enriched",

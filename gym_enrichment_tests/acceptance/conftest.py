@@ -34,7 +34,7 @@ Found = TypeVar("Found")
 
 REPOSITORY = Path(gym_enrichment.__file__).parents[1]
 API_KEY = "sk-acceptance-4f1b7c"
-_OURS = ("OPENAI_", "GYM_", "DAGSTER_")
+_OURS = ("OPENAI_", "GYM_", "DAGSTER_", "GOOGLE_PLACES_")
 _MOST_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 
@@ -111,16 +111,30 @@ class User:
         """The same user with these variables of `variables` not set."""
         return User(self.folder, {name: value for name, value in self.variables.items() if name not in names})
 
+    def run(self, command: Sequence[str], seconds: float) -> Outcome:
+        """A process of this user's, until its end."""
+        ended = subprocess.run(
+            command,
+            cwd=self.work,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=seconds,
+            check=False,
+        )
+        return Outcome(ended.returncode, ended.stdout, ended.stderr)
+
     def cli(self, *arguments: str, seconds: float = _MOST_SECONDS) -> Outcome:
         """`gym-enrichment` as a process."""
-        return self._run([*CLI, *arguments], seconds)
+        return self.run([*CLI, *arguments], seconds)
 
     def dagster(self, *arguments: str, seconds: float = _MOST_SECONDS) -> Outcome:
         """Dagster's own command line as a process."""
-        return self._run([sys.executable, "-m", "dagster", *arguments], seconds)
+        return self.run([sys.executable, "-m", "dagster", *arguments], seconds)
 
     def python(self, code: str, seconds: float = _MOST_SECONDS) -> Outcome:
-        return self._run([sys.executable, "-c", code], seconds)
+        return self.run([sys.executable, "-c", code], seconds)
 
     def start(self, command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
         """A process that goes on, the leader of its own group, its output in `log`."""
@@ -152,19 +166,6 @@ class User:
         with self.instance() as instance:
             add_missing_keys(instance, self.database)
         return created
-
-    def _run(self, command: Sequence[str], seconds: float) -> Outcome:
-        ended = subprocess.run(
-            command,
-            cwd=self.work,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=seconds,
-            check=False,
-        )
-        return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
 
 CLI = (sys.executable, "-c", "from gym_enrichment.cli import main; main()")

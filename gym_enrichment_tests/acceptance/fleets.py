@@ -3,8 +3,9 @@
 What must not live here: data of one test.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ def running_fleet(folder: Path, variables: Mapping[str, str]) -> "Iterator[tuple
     user = User(folder, variables)
     for path in (user.work, folder / "user"):
         path.mkdir(parents=True)
-    with Fleet(user.home, variables) as fleet, pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as stack:
+        fleet = Fleet(user.home, variables)
+        # Root's databases lie in /var/tmp, where nobody cleans up.
+        stack.callback(shutil.rmtree, fleet.postgres.home, ignore_errors=True)
+        stack.enter_context(fleet)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
         ours = {name: fleet.variables[name] for name in ("GYM_DATABASE_URL", "DAGSTER_DATABASE_URL", "GYM_BROKER_URL")}
         for name, value in ours.items():
             # What dagster.yaml takes from the environment: the tests open the fleet's instance too.

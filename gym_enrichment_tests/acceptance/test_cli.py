@@ -20,7 +20,9 @@ from click.testing import CliRunner
 from sqlalchemy import func, select
 
 import gym_enrichment
+from deploy.servers import free_port
 from gym_enrichment.cli import main
+from gym_enrichment.pipeline.exporting import UI_COLUMNS
 from gym_enrichment.storage import tables
 from gym_enrichment_tests.acceptance.conftest import (
     API_KEY,
@@ -331,10 +333,12 @@ def test_parquet_needs_a_file(life: Life) -> None:
     assert "-o" in outcome.err
 
 
-def test_ui_json_is_one_object_with_gyms_and_filters(life: Life) -> None:
-    found = life.user.cli("export", "--format", "ui-json").succeeded().json
-    assert [gym["place_id"] for gym in found["gyms"]] == ["gym-a", "gym-b", "gym-c", "gym-d"]
-    assert found["filters"] == [{"amenity": "Espace musculation", "gyms": 3}, {"amenity": "Vestiaires", "gyms": 3}]
+def test_ui_json_is_one_array_with_the_columns_of_the_old_table(life: Life) -> None:
+    found = json.loads(life.user.cli("export", "--format", "ui-json").succeeded().out)
+    assert [gym["place_id"] for gym in found] == ["gym-a", "gym-b", "gym-c", "gym-d"]
+    assert {tuple(gym) for gym in found} == {UI_COLUMNS}
+    assert found[0]["amenities"] == ["Espace musculation", "Vestiaires"]
+    assert found[3]["description"] is None
 
 
 def test_a_file_that_cannot_be_written_is_refused(life: Life) -> None:
@@ -399,6 +403,30 @@ def test_the_key_is_in_no_file_and_no_output(life: Life, well: Outcome) -> None:
 
 
 # choosing what to run -------------------------------------------------------------------------------------------------
+
+
+def test_only_the_owner_can_read_what_was_made(life: Life, tmp_path: Path) -> None:
+    exports = [tmp_path / name for name in ("gyms.csv", "gyms.jsonl", "gyms.parquet", "report.html")]
+    for path in exports[:3]:
+        life.user.cli("export", "--format", path.suffix[1:], "-o", str(path)).succeeded()
+    life.user.cli("report", "-o", str(exports[3])).succeeded()
+    home = life.user.home
+    with life.user.database.read() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        database = [home / name for name in ("gym.db", "gym.db-wal", "gym.db-shm")]
+        modes = [path.stat().st_mode & 0o777 for path in (*exports, *database)]
+    assert modes == [0o600] * 7
+    assert [path.stat().st_mode & 0o777 for path in (home, home / "dagster")] == [0o700, 0o700]
+
+
+def test_doctor_warns_of_a_home_that_others_can_read(life: Life) -> None:
+    life.user.home.chmod(0o755)
+    try:
+        found = {check["check"]: check for check in life.user.cli("doctor", "--json").succeeded().json["checks"]}
+    finally:
+        life.user.home.chmod(0o700)
+    assert found["GYM_HOME"]["ok"] is True
+    assert "chmod -R go= " in found["GYM_HOME"]["mend"]
 
 
 def test_limit_takes_that_many_gyms_and_batches_are_run_by_name(client: User, server: LlmServer) -> None:
@@ -633,8 +661,12 @@ def test_on_postgres_nothing_works_before_doctor_migrate_and_everything_after(
     for command in (["ingest", *sources], ["run"], ["stats"]):
         refused(user.cli(*command), "doctor --migrate")
 
-    migrated = user.cli("doctor", "--migrate", "--json").succeeded()
-    assert migrated.json["ok"] is True
+    # A deployment waits for the migration; a provider that is down just then does not hold it up.
+    down = user.with_(OPENAI_BASE_URL=f"http://127.0.0.1:{free_port()}/v1")
+    migrated = down.cli("doctor", "--migrate", "--json").succeeded()
+    assert migrated.json["ok"] is False
+    assert down.cli("doctor", "--json").code == 2
+    assert user.cli("doctor", "--json").succeeded().json["ok"] is True
     assert user.cli("ingest", *sources, "--json").succeeded().json["gyms"]["new"] == 3
     report = user.cli("run", "--json").succeeded().json
     assert (report["enriched"], report["llm_calls"], len(server.asks)) == (3, 3, 3)

@@ -67,6 +67,8 @@ def message_of(database: Database, *sources: str) -> str:
         ('{"place_id": "x", "name": "a\\u0000"}', "name: holds a NUL"),
         ('{"place_id": "x", "name": "\\ud800"}', "name: holds bytes that are not Unicode"),
         ('{"place_id": "x", "more": {"deep": "\\udfff"}}', "more: holds bytes that are not Unicode"),
+        ('{"place_id": "x", "\\u0000more": 1}', "\\u0000more: holds a NUL"),
+        ('{"place_id": "x", "\\ud800more": 1}', "\\ud800more: holds bytes that are not Unicode"),
         ('{"place_id": "x", "name": 7}', "name: is int 7"),
         ('{"place_id": "x", "rating": -1}', "rating: is int -1"),
         ('{"place_id": "x", "rating": 6}', "rating: is int 6"),
@@ -266,6 +268,29 @@ def test_paths_that_are_no_readable_file_are_named(sqlite_database: Database, tm
     ]:
         assert says in message_of(sqlite_database, str(path))
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_path_is_only_ever_opened_and_read(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in a name is run, expanded or fetched; a link is what it points to, by the ending of its own name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Path("gyms.jsonl").write_text(GOOD[0])
+    for name in ("$(touch pwned).jsonl", "; touch pwned;.jsonl", "~/gyms.jsonl", "*.jsonl", "$HOME/gyms.jsonl"):
+        assert message_of(sqlite_database, name) == f"{name}: no such file"
+    for url in ("http://127.0.0.1/gyms.jsonl", "file:///etc/passwd", "sqlite:///gyms.jsonl?mode=rwc"):
+        assert message_of(sqlite_database, url)
+    Path("$(touch pwned).jsonl").symlink_to("gyms.jsonl")
+    Path("passwd.jsonl").symlink_to("/etc/passwd")
+    assert ingest(sqlite_database, ["$(touch pwned).jsonl"]).gyms.new == 1
+    assert "no line is a JSON object" in message_of(sqlite_database, "passwd.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir() if "gym.db" not in path.name) == [
+        "$(touch pwned).jsonl",
+        "gyms.jsonl",
+        "passwd.jsonl",
+    ]
+    assert Path("gyms.jsonl").read_text() == GOOD[0]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")

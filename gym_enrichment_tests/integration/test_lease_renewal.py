@@ -39,6 +39,13 @@ def _short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llm_books, "LEASE_SECONDS", LEASE_SECONDS)
 
 
+@pytest.fixture(params=["sqlite_database", "postgres_owner"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """As its owner sees it: these tests take a table away for a while."""
+    found: Database = request.getfixturevalue(request.param)
+    return found
+
+
 def seconds_left(database: Database) -> float:
     with database.read() as connection:
         (expires_at,) = connection.execute(select(llm_leases.c.expires_at)).scalars()

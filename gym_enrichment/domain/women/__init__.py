@@ -2,6 +2,7 @@
 
 from gym_enrichment.domain.women.judging import (
     WomenStatement,
+    may_speak_of_women,
     women_hints,
     women_only_name,
     women_only_places,
@@ -11,6 +12,7 @@ from gym_enrichment.domain.women.judging import (
 
 __all__ = [
     "WomenStatement",
+    "may_speak_of_women",
     "women_hints",
     "women_only_name",
     "women_only_places",

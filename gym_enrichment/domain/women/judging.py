@@ -6,14 +6,16 @@ A woman coach, women's changing rooms, questions and ladies' discount nights say
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from gym_enrichment.domain.folding import fold
+from gym_enrichment.domain.sieve import Sieve
 from gym_enrichment.domain.women import words
 
 _PLACE_REACH = 30  # characters before a statement that may name the place it is about
+_SIEVE = Sieve([(*words.HINTS, *words.WOMEN_ROOTS)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,14 @@ class WomenStatement:
     end: int
     verdict: Literal["yes", "no"]
     hours: str | None
+
+
+def may_speak_of_women(folded_words: Set[str]) -> bool:
+    """Whether a text of these folded words may have statements or hints: a look that costs next to nothing.
+
+    The words are all runs of word characters of the folded text.
+    """
+    return bool(_SIEVE.passing(folded_words))
 
 
 def women_only_statements(text: str) -> list[WomenStatement]:

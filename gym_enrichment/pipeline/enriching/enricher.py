@@ -21,7 +21,7 @@ from gym_enrichment.llm.requests import AskFailed, BudgetReached, Usage
 from gym_enrichment.pipeline.background import Emit, IdleWork, iterate_in_background
 from gym_enrichment.pipeline.enriching.opening import open_gateway
 from gym_enrichment.pipeline.enriching.variant import Enrich, Variant
-from gym_enrichment.pipeline.enriching.variants import by_variant, variants_of
+from gym_enrichment.pipeline.enriching.variants import by_variant, staying_legacy, variants_of
 from gym_enrichment.settings import Settings
 from gym_enrichment.storage.enrichments import hashes_of_good_rows
 from gym_enrichment.storage.experiments import experiment_in_force
@@ -122,7 +122,10 @@ class Enricher:
         self, batch_id: str, bundles: Sequence[Bundle], run_id: str
     ) -> "Iterator[tuple[_OpenBatch, list[Bundle]]]":
         """For each variant of a batch, those of its bundles that stored rows do not answer as they are."""
-        for name, having in by_variant(self.experiment, bundles).items():
+        staying = frozenset[str]()
+        if self.only is None:
+            staying = staying_legacy(self.settings.database, self.experiment, bundles)
+        for name, having in by_variant(self.experiment, bundles, staying).items():
             known: Mapping[str, str] = {}
             if having and self.only is None and (ttl := self.settings.cache_ttl_seconds):
                 since = datetime.now(UTC) - timedelta(seconds=ttl)
@@ -130,6 +133,7 @@ class Enricher:
                 known = hashes_of_good_rows(self.settings.database, batch_id, name, setup_hash, since)
             to_ask = [bundle for bundle in having if known.get(bundle.place_id) != bundle.content_hash]
             kept = [bundle.place_id for bundle in having if known.get(bundle.place_id) == bundle.content_hash]
+            kept += [gym for gym in staying if self.experiment.asked_with(self.experiment.variant_of(gym)) == name]
             yield _OpenBatch(batch_id, run_id, name, self.experiment.name or None, kept, len(to_ask)), to_ask
 
 

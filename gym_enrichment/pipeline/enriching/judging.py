@@ -125,9 +125,13 @@ class Check:
         if hard := [*broken_character_rules([text]), *broken_description_rules(text, self._name)]:
             return Part(None, hard, self._described.broken_rules(text))
         if soft := self._described.broken_rules(text):
-            mended = self._described.repaired(text)
+            mended = self.mended(text)
             return Part((mended, "repaired") if mended else None, soft=soft)
         return Part((text, "verified"))
+
+    def mended(self, description: str) -> str | None:
+        """What can be published in place of a description that breaks rules; None if nothing can."""
+        return self._described.repaired(description)
 
     def amenities(self, answer: AmenitiesAnswer) -> Part[GroundedAmenities]:
         """The amenities, with the reviews that show them."""

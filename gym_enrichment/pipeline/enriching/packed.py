@@ -79,6 +79,7 @@ class PackedVariant:
             place_id=single.place_id if single else f"pack of {len(subjects)}",
             variant=self.name,
             hints=self.endpoint.hints(prompt.VERSION),
+            basic=self.endpoint.basic,
             shorter=lambda: self._shorter(single),
         )
 

@@ -1,7 +1,6 @@
 """Which reviews are known to steer the model, which are not, and that a model that obeys one publishes nothing."""
 
 import json
-import time
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -13,6 +12,7 @@ from gym_enrichment.domain.answer_rules import broken_description_rules
 from gym_enrichment.domain.descriptions import Described
 from gym_enrichment.domain.grounding import AmenityClaim, Mentions, ground_amenities, ground_women, women_statements
 from gym_enrichment.domain.instructions import tries_to_steer
+from gym_enrichment_tests.costs import bounded_cost
 
 VOCABULARY = Vocabulary.default()
 HOSTILE: list[dict[str, Any]] = [
@@ -175,6 +175,5 @@ def test_a_harmless_review_that_looks_alike_is_not_suspected(text: str) -> None:
 )
 def test_50_000_characters_take_linear_time(unit: str) -> None:
     text = unit * (50_000 // len(unit))
-    started = time.process_time()
-    tries_to_steer(text)
-    assert time.process_time() - started < 1.5
+    with bounded_cost():
+        tries_to_steer(text)

@@ -1,0 +1,184 @@
+"""`make fleet` as a newcomer uses it: start, look, use, break, stop, start again."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.fleet import Fleet
+from deploy.servers import free_port
+from gym_enrichment_tests.acceptance.conftest import CLI, REPOSITORY, User, new_user, wait_for
+from gym_enrichment_tests.acceptance.test_fleet import CADDY, status
+
+STARTED = "Ctrl-C stops everything.\n"
+SAMPLE = [str(REPOSITORY / "gym_enrichment" / "sample" / name) for name in ("gyms.jsonl", "reviews.jsonl")]
+RAW_ASSETS = {
+    "repositoryLocationName": "gym_enrichment",
+    "repositoryName": "__repository__",
+    "pipelineName": "__ASSET_JOB",
+    "assetSelection": [{"path": ["raw_gyms"]}, {"path": ["raw_reviews"]}],
+    "assetCheckSelection": [],
+}
+_MATERIALIZE = (
+    "mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) { __typename } }"
+)
+_STATUSES = "{ runsOrError { ... on Runs { results { status } } } }"
+_SUCCEEDED = {"data": {"runsOrError": {"results": [{"status": "SUCCESS"}]}}}
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    user = new_user(tmp_path_factory.mktemp("make fleet"))
+    yield user
+    shutil.rmtree(databases(user), ignore_errors=True)
+
+
+def databases(user: User) -> Path:
+    return Fleet(user.home / "fleet", {}).postgres.home.parent
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "deploy", *options]
+
+
+@contextmanager
+def fleet(user: User, log: str) -> "Iterator[tuple[subprocess.Popen[bytes], Path, int, int]]":
+    """The process, its output, and the two ports; whatever happens, nothing of it is left."""
+    ports = free_port(), free_port()
+    output = user.folder / log
+    process = user.start(command("--port", str(ports[0]), "--admin-port", str(ports[1])), output)
+    try:
+        yield process, output, *ports
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+        left = left_of(user)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert left == [], output.read_text()
+
+
+def left_of(user: User) -> list[int]:
+    """Processes that work in one of the fleet's folders."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            where = (folder / "cwd").readlink()
+        except OSError:
+            continue
+        if where.is_relative_to(user.home) or where.is_relative_to(databases(user)):
+            found.append(int(folder.name))
+    return found
+
+
+def started(process: "subprocess.Popen[bytes]", output: Path) -> str:
+    def look() -> str | None:
+        assert process.poll() is None, output.read_text()
+        text = output.read_text()
+        return text if text.endswith(STARTED) else None
+
+    return wait_for("the fleet to start", look, seconds=150)
+
+
+def in_its_shell(user: User, text: str, *arguments: str) -> str:
+    """What a command of the CLI says in a shell where the line that was printed was typed."""
+    [line] = re.findall(r"^ +(\. .+)$", text, re.MULTILINE)
+    typed = subprocess.run(
+        ["sh", "-c", f'{line}; exec "$@"', "sh", *CLI, *arguments],
+        env=user.environment,
+        cwd=user.work,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert typed.returncode == 0, typed.stderr
+    return typed.stdout
+
+
+def ask(port: int, password: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """A request as the UI behind the password makes it."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {
+            "Content-Type": "application/json",
+            "Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode(),
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer: dict[str, Any] = json.load(response)
+    assert "errors" not in answer, answer
+    return answer
+
+
+def test_first_use(newcomer: User) -> None:
+    with fleet(newcomer, "first") as (process, output, port, admin_port):
+        text = started(process, output)
+        assert "GYM_LLM=offline" in text
+        assert "the sample of 12 gyms" in text
+        assert status(f"http://127.0.0.1:{port}/server_info") == 200
+        admin = f"http://127.0.0.1:{admin_port}/server_info"
+        if CADDY:
+            [password] = re.findall(r"password (\S+)", text)
+            assert status(admin) == 401
+        else:
+            password = "nobody asks for one"
+            assert "Caddy is not installed: no password is asked" in text
+        assert status(admin, "admin", password) == 200
+        logs = "".join(log.read_text(errors="replace") for log in (newcomer.home / "fleet").rglob("*.log"))
+        assert password not in logs
+
+        # The same home or the same port for a second one: refused, in words.
+        second = newcomer.run(command("--port", str(free_port())), 60)
+        second.failed_with(2)
+        assert f"(pid {process.pid})" in second.err
+        elsewhere = newcomer.with_(GYM_HOME=str(newcomer.folder / "elsewhere"))
+        taken = elsewhere.run(command("--port", str(free_port()), "--admin-port", str(admin_port)), 60)
+        taken.failed_with(2)
+        assert f"port {admin_port} cannot be used" in taken.err
+        assert "make fleet ADMIN_PORT=" in taken.err
+
+        # The first click: the sample is taken in by a worker.
+        ask(admin_port, password, _MATERIALIZE, {"params": {"selector": RAW_ASSETS, "mode": "default"}})
+        wait_for("the sample", lambda: ask(admin_port, password, _STATUSES, {}) == _SUCCEEDED)
+
+        # What dies is started again.
+        [pid] = re.findall(r"worker-default\W+(\d+)", text)
+        os.kill(int(pid), signal.SIGKILL)
+        wait_for("the worker's restart", lambda: "worker-default was started again" in output.read_text())
+    assert process.returncode == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_ctrl_c_while_it_starts_and_data_found_again(newcomer: User) -> None:
+    with fleet(newcomer, "interrupted") as (process, output, _, _):
+        wait_for("its beginning", lambda: "starting" in output.read_text())
+        wait_for("its first process", lambda: left_of(newcomer))
+    assert process.returncode == 0
+    assert not output.read_text().endswith(STARTED)
+
+    with fleet(newcomer, "second") as (process, output, _, _):
+        text = started(process, output)
+        stored = in_its_shell(newcomer, text, "ingest", "--json", *SAMPLE)
+        assert '"unchanged": 12' in stored
+
+
+def test_a_wrong_setting_is_named_before_anything_starts(newcomer: User) -> None:
+    refused = newcomer.with_(GYM_BATCH_SIZE="many").run(command("--port", str(free_port())), 60)
+    refused.failed_with(2)
+    assert "GYM_BATCH_SIZE" in refused.err
+    assert left_of(newcomer) == []
