@@ -10,7 +10,7 @@ FUZZED := gym_enrichment_tests/fuzz gym_enrichment_tests/unit/pipeline/test_form
 PORT ?= 3000
 ADMIN_PORT ?= 3001
 
-.PHONY: demo test soak check audit fuzz bench compare eval real-model pictures ui fleet install clean
+.PHONY: demo test soak check audit fuzz bench bench-fleet compare eval real-model pictures ui fleet install clean
 
 install: $(READY)
 
@@ -31,6 +31,9 @@ soak: $(READY)  ## every fault, the rare and slow ones too; writes docs/faults.m
 
 bench: $(READY)  ## speed and memory, side by side; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.bench
+
+bench-fleet: $(READY)  ## workers together, and Dagster's own overhead; writes benchmarks/fleet.json
+	$(BIN)/python -m benchmarks.fleet
 
 compare: $(READY)  ## today's Celery fan-out against the variants, on real gyms; writes docs/comparison.md
 	$(BIN)/python -m benchmarks.compare

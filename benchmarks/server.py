@@ -49,6 +49,7 @@ class Server:
         self.slots = asyncio.Semaphore(parallel) if parallel else None
         self.recent: deque[float] = deque()
         self.answered = 0
+        self.arrived: list[float] = []
         self.refused: list[float] = []
         self.started = time.monotonic()
 
@@ -62,6 +63,7 @@ class Server:
                 self.refused.append(now - self.started)
                 return web.Response(status=429, body=REFUSAL, content_type="application/json")
             self.recent.append(now)
+        self.arrived.append(now - self.started)
         if self.slots is not None:
             async with self.slots:
                 await asyncio.sleep(self.latency)
@@ -71,7 +73,7 @@ class Server:
         return web.Response(body=ANSWER, content_type="application/json")
 
     async def stats(self, _request: web.Request) -> web.Response:
-        return web.json_response({"answered": self.answered, "refused": self.refused})
+        return web.json_response({"answered": self.answered, "arrived": self.arrived, "refused": self.refused})
 
 
 async def serve(app: web.Application) -> None:

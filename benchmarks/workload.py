@@ -12,7 +12,7 @@ from gym_enrichment.llm.requests import LlmRequest
 from gym_enrichment.pipeline.enriching.combined import CombinedVariant
 from gym_enrichment.pipeline.enriching.judging import Judge
 
-_TEXT = (
+TEXT = (
     "The gym is clean and has plenty of machines, free weights, showers and lockers. Staff were friendly and the"
     " classes in the evening are good, though parking is not easy at that time. "
 )
@@ -22,7 +22,7 @@ _REVIEWS, _BATCH = 17, 100
 def bundle(number: int, seed: int) -> Bundle:
     """One gym; another for every number and seed."""
     facts = {"name": f"Gym {seed} {number}", "city": "Oran", "country": "DZ", "hours": []}
-    reviews = [BundleReview(f"{number}-{review}", f"{_TEXT}{review}") for review in range(_REVIEWS)]
+    reviews = [BundleReview(f"{number}-{review}", f"{TEXT}{review}") for review in range(_REVIEWS)]
     return Bundle(
         place_id=f"gym-{seed}-{number}",
         gym=facts,

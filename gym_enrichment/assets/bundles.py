@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from gym_enrichment.assets.column_schema import column_schema
+from gym_enrichment.assets.partition_metadata import add_partition_metadata
 from gym_enrichment.assets.raw import raw_gyms, raw_reviews
 from gym_enrichment.domain.models import Bundle
 from gym_enrichment.partitions import backfill_policy, gym_batches
@@ -40,7 +41,7 @@ class BuiltBundles:
                 "review_tokens": sum(bundle.review_tokens for bundle in bundles),
                 **{f"left_out_{reason}": count for reason, count in left_out(bundles).items()},
             }
-            self._context.add_asset_metadata(figures, partition_key=batch_id)
+            add_partition_metadata(self._context, figures, batch_id)
 
 
 @dg.asset(

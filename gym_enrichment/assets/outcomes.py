@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from gym_enrichment.assets.partition_metadata import add_partition_metadata
 from gym_enrichment.domain.models import EnrichedBatch
 
 FAILED_PARTITIONS = "failed_partitions"
@@ -49,7 +50,7 @@ class PartitionOutcomes:
         """
         if not self._failed and self._stopped is None:
             for key, figures in self._metadata.items():
-                self._context.add_asset_metadata(_rounded(figures), partition_key=key)
+                add_partition_metadata(self._context, _rounded(figures), key)
             return
         # A failed step emits nothing for its good partitions, so they are logged one by one.
         good = [key for key in self._metadata if key not in self._failed]

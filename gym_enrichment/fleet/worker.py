@@ -9,7 +9,9 @@ from importlib import import_module
 import dagster as dg
 from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
+from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.fleet.run_launcher import FleetRunLauncher
+from gym_enrichment.prompts.tokens import count_tokens
 
 launcher = dg.DagsterInstance.get().run_launcher
 if not isinstance(launcher, FleetRunLauncher):
@@ -21,6 +23,8 @@ app = launcher.celery
 execute_job = create_execute_job_task(app)
 resume_job = create_resume_job_task(app)
 
-# Once, before the processes of the worker are forked: every run would spend seconds on it otherwise.
-import_module("gym_enrichment.definitions")
-import_module("gym_enrichment.llm.openai_transport")
+# Once, before the processes of the worker are forked: the first run of each would spend seconds on it otherwise.
+for module in ("gym_enrichment.definitions", "gym_enrichment.llm.openai_transport", "psycopg"):
+    import_module(module)
+Vocabulary.default()
+count_tokens("")

@@ -14,6 +14,8 @@ import pytest
 from deploy.fleet import Fleet
 from gym_enrichment_tests.acceptance.conftest import User, wait_for
 
+QUEUE = "dagster-celery/queue"
+
 ASSETS = [{"path": ["review_bundles"]}, {"path": ["gym_enrichments"]}]
 _BACKFILL = """
 mutation($params: LaunchBackfillParams!) {
@@ -49,9 +51,11 @@ def running_fleet(
         yield fleet, user.with_(**ours)
 
 
-def backfill(fleet: Fleet, batches: list[str]) -> str:
-    """Launch a backfill of both assets as the UI does; returns its id."""
-    params = {"assetSelection": ASSETS, "partitionNames": batches}
+def backfill(fleet: Fleet, batches: list[str], queue: str | None = None) -> str:
+    """Launch a backfill of both assets as the UI does, with a tag for a queue or without; returns its id."""
+    params: dict[str, Any] = {"assetSelection": ASSETS, "partitionNames": batches}
+    if queue:
+        params["tags"] = [{"key": QUEUE, "value": queue}]
     launched = fleet.graphql(_BACKFILL, params=params)["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
     return str(launched["backfillId"])
@@ -70,3 +74,13 @@ def wait_for_end(fleet: Fleet, count: int, seconds: float = 120.0) -> list[dict[
         return found if len(found) >= count and {run["status"] for run in found} <= ENDED else None
 
     return wait_for(f"{count} runs to end", ended, seconds=seconds)
+
+
+def wait_for_backfill(fleet: Fleet, backfill_id: str, count: int, seconds: float = 120.0) -> list[dict[str, Any]]:
+    """The runs of one backfill, once there are `count` and none goes on."""
+
+    def ended() -> list[dict[str, Any]] | None:
+        found = [run for run in runs(fleet) if {"key": "dagster/backfill", "value": backfill_id} in run["tags"]]
+        return found if len(found) == count and {run["status"] for run in found} <= ENDED else None
+
+    return wait_for(f"{count} runs of a backfill to end", ended, seconds=seconds)
