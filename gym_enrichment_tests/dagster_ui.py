@@ -16,6 +16,8 @@ PATIENCE_MS = 120_000
 # Names and details of assets are only written out where they have the room.
 WINDOW: ViewportSize = {"width": 3200, "height": 1200}
 _STATES = ("Failed", "Materialized", "Materializing", "Missing")
+# What is written around an asset's name in the graph.
+_NODE = re.compile(r"^Unsynced \(\d+\)|Latest event.*")
 _KEY = re.compile(r"^batch-\d+$")
 Text = str | re.Pattern[str]
 
@@ -71,10 +73,7 @@ class DagsterUi:
 
     def drawn(self) -> Mapping[str, FloatRect]:
         """Where each group and asset of the open graph is, in pixels."""
-        boxes = {
-            (node.text_content() or "").partition("Latest event")[0]: node.bounding_box()
-            for node in self._nodes().all()
-        }
+        boxes = {_NODE.sub("", node.text_content() or ""): node.bounding_box() for node in self._nodes().all()}
         return {name: box for name, box in boxes.items() if box is not None}
 
     def select(self, first: str, *others: str) -> None:
