@@ -23,6 +23,7 @@ _TALL: ViewportSize = {"width": 1280, "height": 860}
 _BATCH_SIZE = 2
 _BAD = "batch-000003"
 _MARGIN = 12
+_GROUPS = ("sources", "enrichment", "publication", "quality")
 
 
 def take_dagster_pictures(browser: Browser, folder: Path, pictures: Path, prices: Mapping[str, str]) -> None:
@@ -80,7 +81,7 @@ def _ingest(user: User, gyms: list[dict[str, str]], reviews: list[dict[str, str]
 
 def _take_backfill(ui: DagsterUi, pictures: Path, batches: int) -> None:
     """The dialog that launches a backfill, the partitions when one failed, the backfill's own page."""
-    ui.open_graph()
+    ui.open_graph(*_GROUPS)
     ui.select("review_bundles", "gym_enrichments")
     ui.materialize_selected()
     ui.choose_partitions("All")
@@ -134,7 +135,7 @@ def _take_graph(ui: DagsterUi, pictures: Path) -> None:
     """All assets, each materialized."""
     for asset in ("gym_directory", "rollout_status", "evaluation_report", "enrichment_statistics", "enrichment_report"):
         ui.materialize(asset)
-    ui.open_graph()
+    ui.open_graph(*_GROUPS)
     ui.page.screenshot(path=pictures / "dagster-graph.png", clip=_around(ui.drawn().values()))
 
 

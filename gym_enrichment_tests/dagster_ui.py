@@ -6,6 +6,7 @@ What must not live here: what is expected of our assets, and who looks (the test
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.sync_api import FloatRect, Locator, Page, ViewportSize, expect
 
@@ -15,6 +16,8 @@ PATIENCE_MS = 120_000
 # Names and details of assets are only written out where they have the room.
 WINDOW: ViewportSize = {"width": 3200, "height": 1200}
 _STATES = ("Failed", "Materialized", "Materializing", "Missing")
+# What is written around an asset's name in the graph.
+_NODE = re.compile(r"^Unsynced \(\d+\)|Latest event.*")
 _KEY = re.compile(r"^batch-\d+$")
 Text = str | re.Pattern[str]
 
@@ -60,23 +63,17 @@ class DagsterUi:
 
     # The asset graph
 
-    def open_graph(self) -> None:
-        """All assets in their groups, every group expanded, the whole graph in sight."""
+    def open_graph(self, *groups: str) -> None:
+        """All assets, with these groups expanded and the whole graph in sight."""
         # By its address: by way of the menu it would be where it was left, and what is out of sight is not drawn.
-        self.page.goto(f"{self.url}/asset-groups")
+        expanded = ",".join(f"global@global:{group}" for group in groups)
+        self.page.goto(f"{self.url}/asset-groups?{urlencode({'expanded': expanded})}")
         self._button("Materialize all").wait_for()
-        self._nodes().first.wait_for()
-        if self.page.get_by_role("img", name="unfold_more").count():
-            # The browser remembers what was expanded, and the same keys collapse all groups again.
-            self.page.keyboard.press("Alt+e")
         self.read("Latest event")
 
     def drawn(self) -> Mapping[str, FloatRect]:
         """Where each group and asset of the open graph is, in pixels."""
-        boxes = {
-            (node.text_content() or "").partition("Latest event")[0]: node.bounding_box()
-            for node in self._nodes().all()
-        }
+        boxes = {_NODE.sub("", node.text_content() or ""): node.bounding_box() for node in self._nodes().all()}
         return {name: box for name, box in boxes.items() if box is not None}
 
     def select(self, first: str, *others: str) -> None:
