@@ -3,7 +3,7 @@
 What must not live here: what makes an answer good (domain/, prompts/).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -89,14 +89,13 @@ def find_enrichments(connection: Connection, place_id: str) -> Sequence[Mapping[
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def stream_enriched(connection: Connection, run_id: str | None = None) -> Iterator[Mapping[str, Any]]:
-    """The enriched rows of the batches of one run, or of all, a thousand in memory at a time."""
+def stream_enriched(connection: Connection, batch_ids: Iterable[str] | None = None) -> Iterator[Mapping[str, Any]]:
+    """The enriched rows of some batches, or of all, a thousand in memory at a time."""
     query = select(enrichments).where(enrichments.c.state == "enriched")
-    if run_id is not None:
-        batches = select(batch_runs.c.batch_id).where(batch_runs.c.run_id == run_id)
-        query = query.where(enrichments.c.batch_id.in_(batches))
-    for row in connection.execution_options(yield_per=1_000).execute(query):
-        yield dict(row._mapping)
+    queries = [query] if batch_ids is None else (query.where(enrichments.c.batch_id == key) for key in batch_ids)
+    for each in queries:
+        for row in connection.execution_options(yield_per=1_000).execute(each):
+            yield dict(row._mapping)
 
 
 def find_failures(

@@ -11,6 +11,8 @@ import pytest
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from sqlalchemy import select
 
+from gym_enrichment.definitions import build_definitions
+from gym_enrichment.resources import GymPipeline
 from gym_enrichment.storage.tables import gym_directory
 from gym_enrichment_tests.acceptance.conftest import Outcome, User, asking, new_user
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good
@@ -236,6 +238,15 @@ def test_every_run_checks_that_what_it_published_is_shown(story: Story) -> None:
     with story.user.instance() as instance:
         records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     assert {key.name: record.status.value for key, record in records.items()} == dict.fromkeys(names, "SUCCEEDED")
+
+
+def test_a_check_that_is_executed_by_itself_looks_at_all_batches(story: Story) -> None:
+    key = dg.AssetCheckKey(ENRICHMENTS, "most_claims_are_supported")
+    with story.user.instance() as instance:
+        assets = build_definitions(GymPipeline(story.user.settings)).get_implicit_global_asset_job_def()
+        alone = assets.get_subset(asset_selection=set(), asset_check_selection={key})
+        (found,) = alone.execute_in_process(instance=instance).get_asset_check_evaluations()
+    assert found.metadata["gyms"].value == 6
 
 
 def test_the_evaluation_report_plots_the_figures_of_the_labels_that_are_set(story: Story) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import dagster as dg
 import pytest
 from sqlalchemy import func, select
 
@@ -84,6 +85,14 @@ def status(url: str, user: str = "", password: str = "") -> int:
         return error.code
 
 
+def most_claims(event: dg.DagsterEvent) -> dg.AssetCheckEvaluation | None:
+    """What the check most_claims_are_supported found, if the event tells it."""
+    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return None
+    found = event.asset_check_evaluation_data
+    return found if found.check_name == "most_claims_are_supported" else None
+
+
 def test_a_backfill_runs_on_the_workers(fleet_and_user: tuple[Fleet, User], server: LlmServer) -> None:
     fleet, user = fleet_and_user
     batches = user.make_batches()
@@ -91,6 +100,11 @@ def test_a_backfill_runs_on_the_workers(fleet_and_user: tuple[Fleet, User], serv
     ended = wait_for_end(fleet, 2)
     assert [run["status"] for run in ended] == ["SUCCESS", "SUCCESS"]
     assert len(server.names()) == 8
+    with user.instance() as instance:
+        events = [event for run in ended for event in instance.all_logs(run["runId"]) if event.dagster_event]
+    # Each run checks its own batches, not the whole backfill.
+    checked = [data.metadata["gyms"].value for event in events if (data := most_claims(event.get_dagster_event()))]
+    assert checked == [4, 4]
 
 
 @pytest.mark.skipif(not CADDY, reason="no Caddy: apt-get install caddy")
