@@ -463,9 +463,10 @@ def settings_for(database: Database, base_url: str, folder: Path, **changed: Any
 def test_the_enricher_shows_what_waits_and_books_half(server: BatchServer, database: Database, tmp_path: Path) -> None:
     ingest_gyms(database, tmp_path / "source", 30)
     bundles = list(build_bundles(database, assign_batches(database, 10), token_budget=500))
-    server.plan.looks = 30
+    server.plan.looks = 4
     seen: list[str] = []
-    settings = settings_for(database, server.base_url, tmp_path)
+    # Also how long it waits for more requests: on a busy machine bundles come slowly.
+    settings = settings_for(database, server.base_url, tmp_path, GYM_LLM_BATCH_POLL=1.0)
 
     def look(progress: Progress) -> None:
         seen.append(progress.line())

@@ -140,7 +140,8 @@ def test_rows_are_published_and_the_next_run_asks_nothing(job: FanoutJob) -> Non
     with job.database.read() as connection:
         published = find_published(connection, "gym-0001", Experiment.of_one(VariantSpec.of_kind("fanout")))
     assert published is not None
-    assert published["description"] == batch.enrichments[0].description
+    (first,) = (gym for gym in batch.enrichments if gym.place_id == "gym-0001")
+    assert published["description"] == first.description
     job.server.asks.clear()
     (again,) = job.enrich(bundles, run_id="run-2")
     assert (job.server.asks, again.llm_calls, again.cost_usd, again.cache_hits) == ([], 0, 0.0, 3)
