@@ -27,7 +27,7 @@ test: $(READY)  ## every test; nothing but this folder and loopback is touched
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 soak: $(READY)  ## every fault, the rare and slow ones too; writes docs/faults.md
-	GYM_FAULTS_TABLE=docs/faults.md $(BIN)/python -m pytest gym_enrichment_tests/acceptance/faults -m "soak or not soak"
+	GYM_FAULTS_TABLE=docs/faults.md $(BIN)/python -m pytest gym_enrichment_tests/acceptance/faults gym_enrichment_tests/acceptance/test_fleet.py -m "soak or not soak"
 
 bench: $(READY)  ## speed and memory, side by side; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks.bench

@@ -45,9 +45,10 @@ def running_fleet(
         stack.enter_context(fleet)
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         ours = {name: fleet.variables[name] for name in ("GYM_DATABASE_URL", "DAGSTER_DATABASE_URL", "GYM_BROKER_URL")}
-        for name, value in ours.items():
-            # What dagster.yaml takes from the environment: the tests open the fleet's instance too.
-            patch.setenv(name, value)
+        for name in ("DAGSTER_DATABASE_URL", "GYM_BROKER_URL"):
+            # What dagster.yaml takes from the environment: the tests open the fleet's instance too. No setting of ours:
+            # a fleet that lives as long as the session must not be the database of the tests beside it.
+            patch.setenv(name, ours[name])
         yield fleet, user.with_(**ours)
 
 

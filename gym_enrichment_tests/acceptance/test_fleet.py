@@ -213,6 +213,7 @@ def test_the_sensor_and_run_at_once_give_each_gym_one_batch_and_pay_for_it_once(
     assert asked == {f"Salle {number:04d}": 1 for number in range(201, 207)}
 
 
+@pytest.mark.soak  # waits for a real minute; integration/test_fleet_promises.py shows the same of plain processes
 def test_requests_per_minute_and_the_budget_hold_in_sum_over_two_workers(
     fleet_and_user: tuple[Fleet, User], server: LlmServer
 ) -> None:

@@ -12,7 +12,7 @@ from gym_enrichment_tests.acceptance.fleets import running_fleet
 from gym_enrichment_tests.llm_server import LlmServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with LlmServer() as server:
         variables = {
