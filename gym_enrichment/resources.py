@@ -17,6 +17,9 @@ RUN_TAG = "gym_enrichment/run"
 """What `gym-enrichment run` tags its Dagster runs with, so that they count as the one run that the user started."""
 
 
+LLM_POOL = "llm"
+"""Dagster's pool of enrichments: no limit by default; a fleet bounds it (deploy/dagster.yaml)."""
+
 _QUEUE_TAG = "dagster-celery/queue"
 _OLD, _NEW = "default", "optimized"
 """The queues of the report: runs that only ask the old way, and all others."""

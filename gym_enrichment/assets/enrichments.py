@@ -12,7 +12,7 @@ from gym_enrichment.io_managers import BundlesByBatch, EnrichmentIOManager
 from gym_enrichment.llm.errors import RunStopped
 from gym_enrichment.partitions import backfill_policy, gym_batches
 from gym_enrichment.pipeline.enriching.enricher import Progress
-from gym_enrichment.resources import GymPipeline, run_id_of
+from gym_enrichment.resources import LLM_POOL, GymPipeline, run_id_of
 from gym_enrichment.storage import tables
 
 _SECONDS_BETWEEN_LOGS = 10.0
@@ -23,8 +23,7 @@ _SECONDS_BETWEEN_LOGS = 10.0
     backfill_policy=backfill_policy(),
     io_manager_key="enrichment_io",
     group_name="enrichment",
-    # No limit by default; a fleet bounds it (deploy/dagster.yaml).
-    pool="llm",
+    pool=LLM_POOL,
     kinds={"openai", "table"},
     owners=["team:directory"],
     metadata=column_schema(tables.enrichments),

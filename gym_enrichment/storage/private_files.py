@@ -4,6 +4,7 @@ What exists keeps its mode: who opened it to a group meant it. What must not liv
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -18,8 +19,13 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file with mode 0600; one that exists stays as it is."""
-    os.close(_open_for_owner(str(path), os.O_CREAT | os.O_WRONLY))
+    """Make an empty file with mode 0600; one that exists is not even opened.
+
+    Who closes any descriptor of an SQLite file gives up all locks that the process holds on it (sqlite.org,
+    "How To Corrupt An SQLite Database File", 2.2): its other connections would then read what is long gone.
+    """
+    with suppress(FileExistsError):
+        os.close(_open_for_owner(str(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
 
 
 def create_private(path: Path) -> BinaryIO:
