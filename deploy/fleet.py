@@ -7,7 +7,6 @@ What must not live here: a command or a setting of a service (compose.yaml, dags
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,7 +15,6 @@ import socket
 import stat
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -28,6 +26,7 @@ import redis
 import yaml
 from celery import Celery
 
+from deploy.graphql import ask_graphql
 from deploy.servers import Postgres, Server, Valkey, free_port
 
 DEPLOY = Path(__file__).parent
@@ -192,14 +191,7 @@ class Fleet:
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         """One request as the UI makes it. Raises OSError if nothing answers, or an error does."""
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.admin_url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as response:
-            answer: dict[str, Any] = json.load(response)
-        if "errors" in answer:
-            raise OSError(str(answer["errors"])[:500])
-        found: dict[str, Any] = answer["data"]
-        return found
+        return ask_graphql(self.admin_url, query, variables)
 
     def _places(self) -> dict[str, str]:
         """What compose.yaml's names and folders are here."""

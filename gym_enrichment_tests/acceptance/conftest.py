@@ -20,6 +20,7 @@ import dagster as dg
 import pytest
 
 import gym_enrichment
+from deploy.graphql import ask_graphql
 from deploy.servers import free_port
 from gym_enrichment.launching import open_instance
 from gym_enrichment.partitions import add_missing_keys
@@ -238,16 +239,7 @@ class Stack:
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         """One request as the UI makes it."""
-        request = urllib.request.Request(
-            f"{self.url}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            answer: dict[str, Any] = json.load(response)
-        assert "errors" not in answer, answer["errors"]
-        found: dict[str, Any] = answer["data"]
-        return found
+        return ask_graphql(self.url, query, variables)
 
     def partitions(self, asset: str) -> dict[str, list[str]]:
         """The partitions of `asset` in each state, as the UI shows them."""

@@ -1,19 +1,23 @@
-"""A running fleet for acceptance tests, and what users do with it.
+"""A running fleet for acceptance tests, and what users do with it, or with `dagster dev`.
 
 What must not live here: data of one test.
 """
 
+import base64
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from deploy.fleet import Fleet
 from gym_enrichment_tests.acceptance.conftest import User, wait_for
 
+CADDY = shutil.which("caddy") is not None
 QUEUE = "dagster-celery/queue"
 
 ASSETS = [{"path": ["review_bundles"]}, {"path": ["gym_enrichments"]}]
@@ -52,36 +56,57 @@ def running_fleet(
         yield fleet, user.with_(**ours)
 
 
-def backfill(fleet: Fleet, batches: list[str], queue: str | None = None) -> str:
+class Asked(Protocol):
+    """What answers as the UI's server does."""
+
+    def graphql(self, query: str, **variables: Any) -> dict[str, Any]: ...
+
+
+def password_header(user: str, password: str) -> dict[str, str]:
+    """What a browser sends of a user who was asked for a password."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def status(url: str, user: str = "", password: str = "") -> int:
+    """The HTTP status of a page, for who comes as that user."""
+    request = urllib.request.Request(url, headers=password_header(user, password) if user else {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def backfill(asked: Asked, batches: list[str], queue: str | None = None) -> str:
     """Launch a backfill of both assets as the UI does, with a tag for a queue or without; returns its id."""
     params: dict[str, Any] = {"assetSelection": ASSETS, "partitionNames": batches}
     if queue:
         params["tags"] = [{"key": QUEUE, "value": queue}]
-    launched = fleet.graphql(_BACKFILL, params=params)["launchPartitionBackfill"]
+    launched = asked.graphql(_BACKFILL, params=params)["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
     return str(launched["backfillId"])
 
 
-def runs(fleet: Fleet) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = fleet.graphql(_RUNS)["runsOrError"]["results"]
+def runs(asked: Asked) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = asked.graphql(_RUNS)["runsOrError"]["results"]
     return found
 
 
-def wait_for_end(fleet: Fleet, count: int, seconds: float = 120.0) -> list[dict[str, Any]]:
+def wait_for_end(asked: Asked, count: int, seconds: float = 120.0) -> list[dict[str, Any]]:
     """All runs, once there are at least `count` and none goes on."""
 
     def ended() -> list[dict[str, Any]] | None:
-        found = runs(fleet)
+        found = runs(asked)
         return found if len(found) >= count and {run["status"] for run in found} <= ENDED else None
 
     return wait_for(f"{count} runs to end", ended, seconds=seconds)
 
 
-def wait_for_backfill(fleet: Fleet, backfill_id: str, count: int, seconds: float = 120.0) -> list[dict[str, Any]]:
+def wait_for_backfill(asked: Asked, backfill_id: str, count: int, seconds: float = 120.0) -> list[dict[str, Any]]:
     """The runs of one backfill, once there are `count` and none goes on."""
 
     def ended() -> list[dict[str, Any]] | None:
-        found = [run for run in runs(fleet) if {"key": "dagster/backfill", "value": backfill_id} in run["tags"]]
+        found = [run for run in runs(asked) if {"key": "dagster/backfill", "value": backfill_id} in run["tags"]]
         return found if len(found) == count and {run["status"] for run in found} <= ENDED else None
 
     return wait_for(f"{count} runs of a backfill to end", ended, seconds=seconds)

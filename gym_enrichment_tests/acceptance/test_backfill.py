@@ -6,23 +6,13 @@ from typing import Any
 
 import pytest
 
-from gym_enrichment_tests.acceptance.conftest import Stack, asking, dagster_stack, new_user, wait_for
+from gym_enrichment_tests.acceptance.conftest import asking, dagster_stack, new_user
+from gym_enrichment_tests.acceptance.fleets import ASSETS, backfill, wait_for_end
 from gym_enrichment_tests.llm_server import Ask, LlmServer, Reply, good
 
 BATCHES = ["batch-000001", "batch-000002", "batch-000003", "batch-000004"]
 BAD = "batch-000003"
 BAD_GYMS = ["Salle 0005", "Salle 0006"]
-ASSETS = [{"path": ["review_bundles"]}, {"path": ["gym_enrichments"]}]
-
-_BACKFILL = """
-mutation($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    __typename
-    ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message }
-  }
-}
-"""
 _LAUNCH = """
 mutation($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) {
@@ -32,23 +22,10 @@ mutation($params: ExecutionParams!) {
   }
 }
 """
-_RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
 
 
 def bad_batch(ask: Ask) -> Reply:
     return Reply(status=500) if ask.name in BAD_GYMS else good(ask)
-
-
-def runs(stack: Stack) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = stack.graphql(_RUNS)["runsOrError"]["results"]
-    return found
-
-
-def all_ended(stack: Stack, count: int) -> list[dict[str, Any]] | None:
-    """The runs, once there are `count` and none goes on."""
-    found = runs(stack)
-    over = all(run["status"] in {"SUCCESS", "FAILURE", "CANCELED"} for run in found)
-    return found if over and len(found) >= count else None
 
 
 @dataclass(frozen=True)
@@ -72,10 +49,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         user.take_in(8)
         assert user.make_batches() == BATCHES
         with dagster_stack(user) as stack:
-            params = {"assetSelection": ASSETS, "partitionNames": BATCHES}
-            launched = stack.graphql(_BACKFILL, params=params)["launchPartitionBackfill"]
-            assert launched["__typename"] == "LaunchBackfillSuccess", launched
-            ended = wait_for("the backfill's run to end", lambda: all_ended(stack, 1), seconds=150)
+            backfill(stack, BATCHES)
+            ended = wait_for_end(stack, 1, seconds=150)
             asked = sorted(server.names())
             enrichments, bundles = stack.partitions("gym_enrichments"), stack.partitions("review_bundles")
 
@@ -93,7 +68,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             }
             launched = stack.graphql(_LAUNCH, params=one)["launchPipelineExecution"]
             assert launched["__typename"] == "LaunchRunSuccess", launched
-            ended_again = wait_for("the one batch's run to end", lambda: all_ended(stack, len(ended) + 1), seconds=120)
+            ended_again = wait_for_end(stack, len(ended) + 1)
             yield Story(
                 ended,
                 asked,

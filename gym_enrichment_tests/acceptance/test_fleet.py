@@ -1,12 +1,8 @@
 """A fleet of processes as `make fleet` starts it: a backfill, the two doors, and what several workers promise."""
 
-import base64
 import os
 import re
-import shutil
 import subprocess
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
@@ -22,16 +18,17 @@ from gym_enrichment.storage.llm_admission import NANO, month_scope
 from gym_enrichment.storage.tables import batch_members, batch_runs, budgets, ledger
 from gym_enrichment_tests.acceptance.conftest import User, asking, wait_for
 from gym_enrichment_tests.acceptance.fleets import (
+    CADDY,
     ENDED,
     backfill,
     running_fleet,
     runs,
+    status,
     wait_for_backfill,
     wait_for_end,
 )
 from gym_enrichment_tests.llm_server import LlmServer, Reply, good_content
 
-CADDY = shutil.which("caddy") is not None
 PASSWORD = "un mot de passe"
 MODEL = "gpt-4o-mini"
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
@@ -72,17 +69,6 @@ def cost() -> float:
     price = price_of(MODEL)
     assert price is not None
     return price.cost(USAGE["prompt_tokens"], 0, USAGE["completion_tokens"])
-
-
-def status(url: str, user: str = "", password: str = "") -> int:
-    request = urllib.request.Request(url)
-    if user:
-        request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def most_claims(event: dg.DagsterEvent) -> dg.AssetCheckEvaluation | None:

@@ -1,7 +1,5 @@
 """`make fleet` as a newcomer uses it: start, look, use, break, stop, start again."""
 
-import base64
-import json
 import os
 import re
 import shutil
@@ -9,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +15,10 @@ from typing import Any
 import pytest
 
 from deploy.fleet import Fleet
+from deploy.graphql import ask_graphql
 from deploy.servers import free_port
 from gym_enrichment_tests.acceptance.conftest import CLI, REPOSITORY, User, new_user, wait_for
-from gym_enrichment_tests.acceptance.test_fleet import CADDY, status
+from gym_enrichment_tests.acceptance.fleets import CADDY, password_header, status
 
 STARTED = "Ctrl-C stops everything.\n"
 SAMPLE = [str(REPOSITORY / "gym_enrichment" / "sample" / name) for name in ("gyms.jsonl", "reviews.jsonl")]
@@ -35,7 +33,7 @@ _MATERIALIZE = (
     "mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) { __typename } }"
 )
 _STATUSES = "{ runsOrError { ... on Runs { results { status } } } }"
-_SUCCEEDED = {"data": {"runsOrError": {"results": [{"status": "SUCCESS"}]}}}
+_SUCCEEDED = {"runsOrError": {"results": [{"status": "SUCCESS"}]}}
 
 
 @pytest.fixture(scope="module")
@@ -110,18 +108,7 @@ def in_its_shell(user: User, text: str, *arguments: str) -> str:
 
 def ask(port: int, password: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     """A request as the UI behind the password makes it."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql",
-        json.dumps({"query": query, "variables": variables}).encode(),
-        {
-            "Content-Type": "application/json",
-            "Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode(),
-        },
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        answer: dict[str, Any] = json.load(response)
-    assert "errors" not in answer, answer
-    return answer
+    return ask_graphql(f"http://127.0.0.1:{port}", query, variables, password_header("admin", password))
 
 
 def test_first_use(newcomer: User) -> None:
