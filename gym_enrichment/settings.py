@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     @field_validator("sources", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return _parts(value, ",")
 
     @field_validator("openai_base_url")
     @classmethod
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     @field_validator("areas", mode="before")
     @classmethod
     def _split_semicolons(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(";") if part.strip()) if isinstance(value, str) else value
+        return _parts(value, ";")
 
     @field_validator("places_url")
     @classmethod
@@ -235,6 +235,11 @@ class Settings(BaseSettings):
         if choice is LlmChoice.OPENAI and self.openai_api_key is None:
             raise SettingsError("GYM_LLM=openai needs OPENAI_API_KEY (any text for a server that checks none)")
         return choice
+
+
+def _parts(value: Any, separator: str) -> Any:
+    """The parts of a text from the environment, without blanks around them; what is no text stays as it is."""
+    return tuple(part.strip() for part in value.split(separator) if part.strip()) if isinstance(value, str) else value
 
 
 def _is_web_url(text: str) -> bool:

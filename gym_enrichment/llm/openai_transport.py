@@ -125,7 +125,7 @@ def readable_code(said: object) -> str:
 
 
 def status_error(status: int, said_code: object, headers: Mapping[str, str]) -> CallError:
-    """What an answer with an HTTP status of 400 and above means; `said_code` is the `code` of its error object."""
+    """What an answer means whose HTTP status is no success; `said_code` is the `code` of its error object."""
     code = readable_code(said_code)
     kind = _CODE_KINDS.get(code) or _STATUS_KINDS.get(status)
     if kind is None:

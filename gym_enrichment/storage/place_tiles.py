@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from gym_enrichment.domain.places import Area, Rectangle, TileState
 from gym_enrichment.storage.clock import clock
-from gym_enrichment.storage.places import CLAIM_SECONDS
+from gym_enrichment.storage.places import claim_end
 from gym_enrichment.storage.tables import place_tiles
 from gym_enrichment.storage.upsert import dialect_insert
 
@@ -61,13 +61,13 @@ def claim_tiles(
     )
     found = [_tile(row) for row in connection.execute(chosen)]
     for tile in found:
-        _change(connection, tile, tried_at=now, claimed_until=clock(connection.dialect.name) + CLAIM_SECONDS)
+        _change(connection, tile, tried_at=now, claimed_until=claim_end(connection))
     return found
 
 
 def renew_tile(connection: Connection, tile: Tile) -> None:
     """Extend the claim of a process that is alive."""
-    _change(connection, tile, claimed_until=clock(connection.dialect.name) + CLAIM_SECONDS)
+    _change(connection, tile, claimed_until=claim_end(connection))
 
 
 def release_tile(connection: Connection, tile: Tile) -> None:

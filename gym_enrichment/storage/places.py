@@ -91,14 +91,19 @@ def claim_place(connection: Connection, stale: datetime, started: datetime, now:
         return None
     claimed = update(places).where(places.c.place_id == place_id)
     row = connection.execute(
-        claimed.values(tried_at=now, claimed_until=_until(connection)).returning(places.c.google_id)
+        claimed.values(tried_at=now, claimed_until=claim_end(connection)).returning(places.c.google_id)
     ).one()
     return Place(place_id, row.google_id)
 
 
+def claim_end(connection: Connection) -> ColumnElement[Any]:
+    """Until when a claim that is made or renewed now lasts, by the database's clock."""
+    return clock(connection.dialect.name) + CLAIM_SECONDS
+
+
 def renew_claim(connection: Connection, place_id: str) -> None:
     """Extend the claim of a process that is alive."""
-    connection.execute(update(places).where(places.c.place_id == place_id).values(claimed_until=_until(connection)))
+    connection.execute(update(places).where(places.c.place_id == place_id).values(claimed_until=claim_end(connection)))
 
 
 def release_claim(connection: Connection, place_id: str) -> None:
@@ -181,7 +186,3 @@ def _due(stale: datetime) -> ColumnElement[bool]:
 
 def _untried(started: datetime) -> ColumnElement[bool]:
     return or_(places.c.tried_at.is_(None), places.c.tried_at < started)
-
-
-def _until(connection: Connection) -> ColumnElement[Any]:
-    return clock(connection.dialect.name) + CLAIM_SECONDS

@@ -23,6 +23,11 @@ def requests_by_sku(usage: Sequence[PlacesUsage]) -> dict[str, dict[str, float]]
     }
 
 
+def _asked(usage: Sequence[PlacesUsage]) -> dict[str, Any]:
+    """Requests by SKU, and their dollars together."""
+    return {"requests": requests_by_sku(usage), "cost_usd": round(sum(used.cost_usd for used in usage), 6)}
+
+
 @dataclass(slots=True)
 class Discovery:
     """What a search of areas did. `full` are rectangles too small to cut that may hold more places than were found."""
@@ -48,8 +53,7 @@ class Discovery:
             "full": self.full,
             "unfinished": self.unfinished,
             "due": self.due,
-            "requests": requests_by_sku(self.usage),
-            "cost_usd": round(sum(used.cost_usd for used in self.usage), 6),
+            **_asked(self.usage),
             "failures": [{"area": area, "error": reason} for area, reason in self.failures[:MOST_SHOWN]],
             "stopped": self.stopped,
         }
@@ -80,8 +84,7 @@ class Refresh:
             "failed": self.failed,
             "due": self.due,
             **self.ingested.as_dict(),
-            "requests": requests_by_sku(self.usage),
-            "cost_usd": round(sum(used.cost_usd for used in self.usage), 6),
+            **_asked(self.usage),
             "failures": [{"place_id": place, "error": reason} for place, reason in self.failures[:MOST_SHOWN]],
             "stopped": self.stopped,
         }
