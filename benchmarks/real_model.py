@@ -132,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("sources", nargs="*", default=[f"{sample}/gyms.jsonl", f"{sample}/reviews.jsonl"])
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        model = ModelServer(Path(folder), options.python, options.threads)
+        python = Path(options.python).absolute()  # a server starts in its home; resolved, it would leave its venv
+        model = ModelServer(Path(folder), str(python), options.threads)
         stack.callback(model.stop)
         model.start()
         variables = {

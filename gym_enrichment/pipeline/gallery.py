@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from gym_enrichment.domain.experiments import LEGACY
 from gym_enrichment.domain.findings import GYM_ITSELF
 from gym_enrichment.domain.hours import NOT_STATED
 from gym_enrichment.storage.raw_lookups import find_review_texts
@@ -39,7 +40,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class GymView:
-    """One published gym. `women` is None unless there is a yes; `hours` are lines, none when nothing is known."""
+    """One published gym. `women` is None unless there is a yes; `hours` are lines, none when nothing is known.
+
+    `legacy`: what is shown was found by the old pipeline.
+    """
 
     name: str
     city: str | None
@@ -53,6 +57,7 @@ class GymView:
     hours: Sequence[str]
     hours_sentence: str | None
     hours_status: Status
+    legacy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ def _gym(row: Mapping[str, Any]) -> GymView:
         hours=[] if hours == NOT_STATED else hours.split("; "),
         hours_sentence=row["hours_sentence"],
         hours_status=statuses.get("hours_french"),
+        legacy=row["variant"] == LEGACY,
     )
 
 

@@ -136,6 +136,7 @@ def _gym(gym: GymView, numbers: dict[str, int]) -> dict[str, Any]:
         "hours": gym.hours,
         "sentence": gym.hours_sentence,
         "hoursStatus": gym.hours_status,
+        "legacy": gym.legacy,
     }
 
 

@@ -1,6 +1,7 @@
 """docs/migration.md, followed command by command on a copy of an old pipeline's database."""
 
 import json
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -93,6 +94,8 @@ def test_the_page_leads_from_the_old_pipeline_to_the_new(follower: Follower) -> 
     page = (follower.user.work / "report.html").read_text(encoding="utf-8")
     assert "Salle d'Été n° 11" in page.replace("&#39;", "'").replace("\\u0027", "'")
     assert ">legacy<" in page
+    gallery = json.loads(re.search('<script type="application/json" id="data">(.*?)</script>', page)[1])["gyms"]  # type: ignore[index]
+    assert Counter(gym["legacy"] for gym in gallery) == Counter({True: 13 - moved, False: 3 + moved})
 
     follower.follow(at_once)
     assert (follower.variants(), follower.asked()) == (Counter({"combined": 16}), 16)

@@ -19,6 +19,17 @@ def test_only_answers_about_every_version_are_a_pass(dependencies: list[dict[str
     assert verdict(dependencies)[0] == code
 
 
+def test_a_machine_without_internet_passes_only_where_that_is_asked_for_and_nobody_answered() -> None:
+    code, said = verdict([UNKNOWN, UNKNOWN], offline_passes=True)
+    assert (code, said) == (
+        0,
+        ["NOT AUDITED: no advisory service answers from here; 0 of 2 pinned versions were looked up"],
+    )
+    assert verdict([CLEAN, UNKNOWN], offline_passes=True)[0] == 2
+    assert verdict([FLAWED, UNKNOWN], offline_passes=True)[0] == 1
+    assert verdict([], offline_passes=True)[0] == 2
+
+
 def test_what_is_found_and_what_is_not_known_is_said() -> None:
     said = "\n".join(verdict([CLEAN, FLAWED, UNKNOWN])[1])
     assert "VULNERABLE b 1: X-1, mended in ['2']" in said

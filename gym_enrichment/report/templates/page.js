@@ -109,6 +109,7 @@
       const [mark, checked] = STATUS[gym.textStatus] ?? ["", ""];
       parts.push(make("p", { dir: "auto" }, gym.text, make("span", { class: "muted", title: `Description : ${checked}` }, ` ${mark}`)));
     }
+    if (gym.legacy) parts.push(make("p", { class: "muted" }, "Reprise de l’ancien pipeline."));
     if (STATE[gym.state]) parts.push(make("p", { class: "muted" }, STATE[gym.state]));
     return make("li", {}, make("article", { class: "gym" }, ...parts, ...chips(gym, index), hours(gym)));
   }
