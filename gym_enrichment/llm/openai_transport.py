@@ -3,7 +3,6 @@
 A module of its own because importing openai takes a second, which only processes that call should pay.
 """
 
-import email.utils
 import json
 import math
 import re
@@ -15,6 +14,7 @@ import aiohttp
 import httpx2
 import openai
 
+from gym_enrichment.domain.retry_after import retry_after
 from gym_enrichment.llm.allowance import read_allowance
 from gym_enrichment.llm.errors import CallError, ErrorKind
 from gym_enrichment.llm.requests import RawAnswer
@@ -143,13 +143,9 @@ def status_error(status: int, said_code: object, headers: Mapping[str, str]) -> 
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds from `retry-after-ms` (OpenAI) or `Retry-After` (seconds or a date, RFC 9110); None if neither."""
-    milliseconds, seconds = headers.get("retry-after-ms"), headers.get("retry-after")
-    for text, unit in ((milliseconds, 0.001), (seconds, 1.0)):
-        with suppress(TypeError, ValueError):
-            wait = float(text or "") * unit
-            if math.isfinite(wait):
-                return max(0.0, wait)
+    """Seconds from `retry-after-ms` (OpenAI) or `Retry-After`; None if neither can be read."""
     with suppress(TypeError, ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(seconds or "").timestamp() - now)
-    return None
+        milliseconds = float(headers.get("retry-after-ms") or "")
+        if math.isfinite(milliseconds):
+            return max(0.0, milliseconds / 1000)
+    return retry_after(headers.get("retry-after"), now)

@@ -5,9 +5,12 @@ https://cloud.google.com/apis/design/errors. What they say in words is never rep
 """
 
 import re
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
+
+from gym_enrichment.domain.retry_after import retry_after
 
 
 class PlacesErrorKind(StrEnum):
@@ -78,13 +81,14 @@ def error_of(status: int, body: Any, headers: Mapping[str, str]) -> PlacesError:
         if error.get("status") != "NOT_FOUND":
             return PlacesError(PlacesErrorKind.REFUSED, f"{shown}: is GYM_PLACES_URL right?")
         return PlacesError(PlacesErrorKind.GONE, "Google Places knows no such place any more (NOT_FOUND)")
+    wait = retry_after(headers.get("Retry-After"), time.time())
     if status == 429:
         if "per day" in words:
             message = f"{shown}: the project's quota of requests per day is used up until midnight Pacific time"
             return PlacesError(PlacesErrorKind.QUOTA_EXHAUSTED, message)
-        return PlacesError(PlacesErrorKind.RATE_LIMITED, shown, _seconds(headers.get("Retry-After")))
+        return PlacesError(PlacesErrorKind.RATE_LIMITED, shown, wait)
     if status >= 500:
-        return PlacesError(PlacesErrorKind.SERVER_ERROR, shown, _seconds(headers.get("Retry-After")))
+        return PlacesError(PlacesErrorKind.SERVER_ERROR, shown, wait)
     if status == 400 and named != "API_KEY_INVALID":
         if "place id" in words:
             return PlacesError(PlacesErrorKind.GONE, "Google Places says that this is no place id (INVALID_ARGUMENT)")
@@ -103,8 +107,3 @@ def _reason(error: Mapping[str, Any]) -> str | None:
         if isinstance(word, str) and _REASON.fullmatch(word):
             return word
     return None
-
-
-def _seconds(text: str | None) -> float | None:
-    """Retry-After in seconds; None without it, or when it is a date."""
-    return float(text) if text is not None and text.strip().isdecimal() else None
