@@ -94,13 +94,7 @@ def unsupported(database: Database) -> list[str]:
 def figures(database: Database, run: dict[str, Any]) -> dict[str, Any]:
     """What became of the gyms, and what the model's answers were worth."""
     with database.read() as connection:
-        outcomes = dict(
-            connection.execute(
-                select(ledger.c.outcome, func.count()).group_by(ledger.c.outcome).order_by(func.count().desc())
-            )
-            .tuples()
-            .all()
-        )
+        counted = connection.execute(select(ledger.c.outcome, func.count()).group_by(ledger.c.outcome)).all()
         rows = connection.execute(
             select(enrichments.c.state, enrichments.c.statuses, enrichments.c.amenities, enrichments.c.unpublished)
         ).all()
@@ -109,9 +103,10 @@ def figures(database: Database, run: dict[str, Any]) -> dict[str, Any]:
     return {
         "gyms": run["gyms"],
         "enriched": run["enriched"],
+        "skipped, no review with text": run["skipped"],
         "failed, with a reason": dict(reasons),
         "calls": run["llm_calls"],
-        "outcomes of calls": outcomes,
+        "outcomes of calls": {row.outcome: row[1] for row in sorted(counted, key=lambda row: -row[1])},
         "prompt tokens (counted by the server)": run["prompt_tokens"],
         "completion tokens": run["completion_tokens"],
         "descriptions": dict(Counter(row.statuses.get("description") for row in asked)),
