@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from deploy.servers import Server, free_port
-from gym_enrichment.settings import load_settings
+from gym_enrichment.settings import LlmProtocol, load_settings
 from gym_enrichment.storage.engine import Database
 from gym_enrichment.storage.tables import enrichments, failures, ledger, reviews
 
@@ -113,6 +113,7 @@ def figures(database: Database, run: dict[str, Any]) -> dict[str, Any]:
         "amenities published": sum(len(row.amenities) for row in asked),
         "amenities claimed and not published": sum(len(row.unpublished.get("amenities", ())) for row in asked),
         "published without a review": len(unsupported(database)),
+        "lost": run["gyms"] - run["enriched"] - run["failed"] - run["skipped"],
         "seconds": run["enrich_seconds"],
     }
 
@@ -131,27 +132,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = ModelServer(Path(folder), str(python), options.threads)
         stack.callback(model.stop)
         model.start()
-        variables = {
-            "GYM_HOME": folder,
-            "OPENAI_BASE_URL": model.base_url,
-            "OPENAI_API_KEY": "none",
-            "GYM_LLM_MODEL": "smollm2-135m",
-            "GYM_LLM_PROTOCOL": "basic",
-            "GYM_LLM_CONCURRENCY": "1",
-            "GYM_LLM_TIMEOUT": "600",
-            "GYM_TOKEN_BUDGET": "600",
+        found = {
+            protocol: ask(Path(folder) / protocol, model, protocol, options.sources, options.limit)
+            for protocol in (LlmProtocol.GRAMMAR, LlmProtocol.BASIC)
         }
-        cli("ingest", *map(str, options.sources), **variables)
-        run = cli("run", "--limit", str(options.limit), **variables)
-        database = load_settings(_env_file=None, GYM_HOME=Path(folder)).database
-        found = figures(database, run)
-        print("| | |\n|---|---|")
-        for name, value in found.items():
-            shown = ", ".join(f"{count} {key}" for key, count in value.items()) if isinstance(value, dict) else value
-            print(f"| {name} | {shown or 0} |")
-        lost = run["gyms"] - run["enriched"] - run["failed"] - run["skipped"]
-        if lost or unsupported(database):
-            sys.exit(f"{lost} gyms lost; published without a review: {unsupported(database)}")
+    print(f"| | {' | '.join(f'`{protocol}`' for protocol in found)} |\n|{'---|' * (len(found) + 1)}")
+    for name in next(iter(found.values())):
+        print(f"| {name} | {' | '.join(_shown(figures[name]) for figures in found.values())} |")
+    if any(figures["lost"] or figures["published without a review"] for figures in found.values()):
+        sys.exit(1)
+
+
+def ask(home: Path, model: ModelServer, protocol: LlmProtocol, sources: Sequence[str], limit: int) -> dict[str, Any]:
+    """The figures of a run of its own on `limit` gyms."""
+    variables = {
+        "GYM_HOME": str(home),
+        "OPENAI_BASE_URL": model.base_url,
+        "OPENAI_API_KEY": "none",
+        "GYM_LLM_MODEL": "smollm2-135m",
+        "GYM_LLM_PROTOCOL": str(protocol),
+        "GYM_LLM_CONCURRENCY": "1",
+        "GYM_LLM_TIMEOUT": "600",
+        "GYM_TOKEN_BUDGET": "600",
+    }
+    cli("ingest", *map(str, sources), **variables)
+    run = cli("run", "--limit", str(limit), **variables)
+    return figures(load_settings(_env_file=None, GYM_HOME=home).database, run)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {key}" for key, count in value.items()) or "0"
+    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
 
 
 if __name__ == "__main__":

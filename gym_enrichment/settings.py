@@ -37,10 +37,14 @@ class VariantChoice(StrEnum):
 
 
 class LlmProtocol(StrEnum):
-    """How much of OpenAI's protocol a server knows: all that we use, or no strict schemas and only `max_tokens`."""
+    """How a server is told the form of its answers, which is where servers differ most from OpenAI's protocol."""
 
     FULL = "full"
+    """`json_schema`, strict, and `max_completion_tokens`."""
+    GRAMMAR = "grammar"
+    """`json_object` with the schema beside it, which llama.cpp makes a grammar of, and `max_tokens`."""
     BASIC = "basic"
+    """`json_object` alone, the schema in the instructions, and `max_tokens`: the server enforces nothing."""
 
 
 class LlmMode(StrEnum):
@@ -67,7 +71,7 @@ class Settings(BaseSettings):
     llm: LlmChoice | None = Field(None, alias="GYM_LLM")
     model: str = Field("gpt-4o-mini", alias="GYM_LLM_MODEL", min_length=1)
     protocol: LlmProtocol = Field(LlmProtocol.FULL, alias="GYM_LLM_PROTOCOL")
-    """`basic` asks for any JSON object and puts the schema into the prompt, for servers that enforce no schema."""
+    """`grammar` and `basic` are for servers without strict schemas: docs/models.md."""
     concurrency: int = Field(20, alias="GYM_LLM_CONCURRENCY", ge=1, le=10_000)
     """Most requests in flight at once in one process."""
     cache_ttl_seconds: int = Field(30 * 24 * 3600, alias="GYM_LLM_CACHE_TTL", ge=0, le=10 * 365 * 24 * 3600)

@@ -27,14 +27,14 @@ class Endpoint:
         base_url: None for OpenAI itself.
         api_key: sent as a bearer token.
         model: the model's name there.
-        basic: whether it knows only a part of the protocol (GYM_LLM_PROTOCOL).
+        protocol: how it is told the form of answers.
     """
 
     identity: str
     base_url: str | None
     api_key: SecretStr
     model: str
-    basic: bool = False
+    protocol: LlmProtocol = LlmProtocol.FULL
 
     def hints(self, prompt: str) -> dict[str, str]:
         """What this server may be told about requests that begin alike, `prompt` being what they begin with.
@@ -50,10 +50,9 @@ def describe_endpoint(settings: Settings) -> Endpoint:
         return Endpoint("offline", None, SecretStr("offline"), OFFLINE_MODEL)
     assert settings.openai_api_key is not None
     identity = (settings.openai_base_url or OPENAI).rstrip("/")
-    basic = settings.protocol is LlmProtocol.BASIC
     # What else changes the answers' form must change the set-up of stored rows too.
-    named = f"{identity} {settings.protocol}" if basic else identity
-    return Endpoint(named, settings.openai_base_url, settings.openai_api_key, settings.model, basic)
+    named = identity if settings.protocol is LlmProtocol.FULL else f"{identity} {settings.protocol}"
+    return Endpoint(named, settings.openai_base_url, settings.openai_api_key, settings.model, settings.protocol)
 
 
 @contextmanager

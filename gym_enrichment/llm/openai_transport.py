@@ -45,7 +45,9 @@ _CODE_KINDS = {
 _CODE = re.compile(r"[\w.-]{1,60}", re.ASCII)
 _ADVICE = {
     ErrorKind.BAD_REQUEST: "the server refuses the request; one that knows only a part of OpenAI's protocol needs"
-    " GYM_LLM_PROTOCOL=basic",
+    " GYM_LLM_PROTOCOL=grammar or basic",
+    # llama.cpp's Python server answers so to a response_format that it does not know.
+    ErrorKind.SERVER_ERROR: "the server fails; one that fails at every call may need GYM_LLM_PROTOCOL=grammar or basic",
     ErrorKind.UNAUTHORIZED: "the server does not accept the key: check OPENAI_API_KEY and OPENAI_BASE_URL",
     ErrorKind.FORBIDDEN: "the key may not use this model or server: check its permissions and GYM_LLM_MODEL",
     ErrorKind.MODEL_NOT_FOUND: "the server does not know this model or address: check GYM_LLM_MODEL and"

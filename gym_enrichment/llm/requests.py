@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from gym_enrichment.llm.allowance import Allowance
+from gym_enrichment.settings import LlmProtocol
 from gym_enrichment.storage.llm_batches import Receipt
 
 Checked = TypeVar("Checked")
@@ -33,8 +34,7 @@ class LlmRequest:
         place_id, variant: whom the ledger charges; not part of the fingerprint.
         hints: also in the body, but without influence on the answer (`prompt_cache_key`): not part of the
             fingerprint.
-        basic: the server enforces no schema and knows only `max_tokens` (GYM_LLM_PROTOCOL): the schema is then a
-            part of the first message.
+        protocol: how the server is told the schema; with BASIC it becomes a part of the first message.
         shorter: the same question with less text, for a server that finds this one too long; None if there
             is none.
     """
@@ -48,7 +48,7 @@ class LlmRequest:
     place_id: str = ""
     variant: str = ""
     hints: Mapping[str, Any] = field(default_factory=dict)
-    basic: bool = False
+    protocol: LlmProtocol = LlmProtocol.FULL
     shorter: Callable[[], "LlmRequest | None"] = lambda: None
 
     @cached_property
@@ -66,22 +66,30 @@ class LlmRequest:
         """What is sent for a second chance: `extra_messages` follow, `changed` replaces parameters."""
         parameters = {**self.parameters, **changed}
         limit = parameters.get("max_completion_tokens")
-        if self.basic and limit is not None:
+        if self.protocol is not LlmProtocol.FULL and limit is not None:
             parameters["max_tokens"] = parameters.pop("max_completion_tokens")
         body = {
             "model": self.model,
-            "response_format": {"type": "json_object"} if self.basic else self._strict_schema(),
+            "response_format": self._response_format(),
             **parameters,
             **self.hints,
-            "messages": [*(self._messages_with_schema() if self.basic else self.messages), *extra_messages],
+            "messages": [*self._first_messages(), *extra_messages],
         }
         return Payload(_json(body).encode(), limit)
 
-    def _strict_schema(self) -> dict[str, Any]:
-        described = {"name": self.schema_name, "strict": True, "schema": self.schema}
-        return {"type": "json_schema", "json_schema": described}
+    def _response_format(self) -> dict[str, Any]:
+        match self.protocol:
+            case LlmProtocol.FULL:
+                described = {"name": self.schema_name, "strict": True, "schema": self.schema}
+                return {"type": "json_schema", "json_schema": described}
+            case LlmProtocol.GRAMMAR:
+                return {"type": "json_object", "schema": self.schema}
+            case LlmProtocol.BASIC:
+                return {"type": "json_object"}
 
-    def _messages_with_schema(self) -> list[Mapping[str, str]]:
+    def _first_messages(self) -> Sequence[Mapping[str, str]]:
+        if self.protocol is not LlmProtocol.BASIC:
+            return self.messages
         instructions, *others = self.messages
         told = f"{instructions['content']}\n\n{SCHEMA_NOTE}\n{_json(self.schema)}"
         return [{**instructions, "content": told}, *others]

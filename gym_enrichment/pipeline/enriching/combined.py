@@ -55,7 +55,7 @@ class CombinedVariant:
             place_id=bundle.place_id,
             variant=self.name,
             hints=self.endpoint.hints(prompt.VERSION),
-            basic=self.endpoint.basic,
+            protocol=self.endpoint.protocol,
             shorter=lambda: self._shorter(bundle),
         )
 

@@ -64,7 +64,7 @@ class FanoutVariant:
             place_id=bundle.place_id,
             variant=self.name,
             hints=self.endpoint.hints(f"{prompt.VERSION}-{part.name}"),
-            basic=self.endpoint.basic,
+            protocol=self.endpoint.protocol,
             shorter=lambda: self._shorter(part, bundle),
         )
 

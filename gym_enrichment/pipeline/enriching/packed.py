@@ -79,7 +79,7 @@ class PackedVariant:
             place_id=single.place_id if single else f"pack of {len(subjects)}",
             variant=self.name,
             hints=self.endpoint.hints(prompt.VERSION),
-            basic=self.endpoint.basic,
+            protocol=self.endpoint.protocol,
             shorter=lambda: self._shorter(single),
         )
 
