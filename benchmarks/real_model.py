@@ -1,4 +1,4 @@
-"""The pipeline against a small real model on the CPU: `make real-model`. Takes a quarter of an hour; not in CI.
+"""The pipeline against a small real model on the CPU: `make real-model`. Takes twenty minutes; not in CI.
 
 SmolLM2-135M writes poor French and breaks the rules more often than not. That is the point: whatever it says, each
 gym must end as enriched or failed with a reason, and nothing that the reviews do not show may be published.
@@ -118,6 +118,29 @@ def figures(database: Database, run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def ask(home: Path, model: ModelServer, protocol: LlmProtocol, sources: Sequence[str], limit: int) -> dict[str, Any]:
+    """The figures of a run of its own on `limit` gyms."""
+    variables = {
+        "GYM_HOME": str(home),
+        "OPENAI_BASE_URL": model.base_url,
+        "OPENAI_API_KEY": "none",
+        "GYM_LLM_MODEL": "smollm2-135m",
+        "GYM_LLM_PROTOCOL": str(protocol),
+        "GYM_LLM_CONCURRENCY": "1",
+        "GYM_LLM_TIMEOUT": "600",
+        "GYM_TOKEN_BUDGET": "600",
+    }
+    cli("ingest", *map(str, sources), **variables)
+    run = cli("run", "--limit", str(limit), **variables)
+    return figures(load_settings(_env_file=None, GYM_HOME=home).database, run)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {key}" for key, count in value.items()) or "0"
+    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run it; prints a table for docs/models.md. Exits with 1 if anything unsupported was published or lost."""
     sample = files("gym_enrichment") / "sample"
@@ -141,29 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"| {name} | {' | '.join(_shown(figures[name]) for figures in found.values())} |")
     if any(figures["lost"] or figures["published without a review"] for figures in found.values()):
         sys.exit(1)
-
-
-def ask(home: Path, model: ModelServer, protocol: LlmProtocol, sources: Sequence[str], limit: int) -> dict[str, Any]:
-    """The figures of a run of its own on `limit` gyms."""
-    variables = {
-        "GYM_HOME": str(home),
-        "OPENAI_BASE_URL": model.base_url,
-        "OPENAI_API_KEY": "none",
-        "GYM_LLM_MODEL": "smollm2-135m",
-        "GYM_LLM_PROTOCOL": str(protocol),
-        "GYM_LLM_CONCURRENCY": "1",
-        "GYM_LLM_TIMEOUT": "600",
-        "GYM_TOKEN_BUDGET": "600",
-    }
-    cli("ingest", *map(str, sources), **variables)
-    run = cli("run", "--limit", str(limit), **variables)
-    return figures(load_settings(_env_file=None, GYM_HOME=home).database, run)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{count} {key}" for key, count in value.items()) or "0"
-    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
 
 
 if __name__ == "__main__":
