@@ -94,7 +94,9 @@ def unsupported(database: Database) -> list[str]:
 def figures(database: Database, run: dict[str, Any]) -> dict[str, Any]:
     """What became of the gyms, and what the model's answers were worth."""
     with database.read() as connection:
-        counted = connection.execute(select(ledger.c.outcome, func.count()).group_by(ledger.c.outcome)).all()
+        calls = func.count()
+        counted = select(ledger.c.outcome, calls).group_by(ledger.c.outcome).order_by(calls.desc())
+        outcomes = {row.outcome: row[1] for row in connection.execute(counted)}
         rows = connection.execute(
             select(enrichments.c.state, enrichments.c.statuses, enrichments.c.amenities, enrichments.c.unpublished)
         ).all()
@@ -106,13 +108,13 @@ def figures(database: Database, run: dict[str, Any]) -> dict[str, Any]:
         "skipped, no review with text": run["skipped"],
         "failed, with a reason": dict(reasons),
         "calls": run["llm_calls"],
-        "outcomes of calls": {row.outcome: row[1] for row in sorted(counted, key=lambda row: -row[1])},
+        "outcomes of calls": outcomes,
         "prompt tokens (counted by the server)": run["prompt_tokens"],
         "completion tokens": run["completion_tokens"],
         "descriptions": dict(Counter(row.statuses.get("description") for row in asked)),
         "amenities published": sum(len(row.amenities) for row in asked),
         "amenities claimed and not published": sum(len(row.unpublished.get("amenities", ())) for row in asked),
-        "published without a review": len(unsupported(database)),
+        "published without a review": unsupported(database),
         "lost": run["gyms"] - run["enriched"] - run["failed"] - run["skipped"],
         "seconds": run["enrich_seconds"],
     }
@@ -137,7 +139,9 @@ def ask(home: Path, model: ModelServer, protocol: LlmProtocol, sources: Sequence
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{count} {key}" for key, count in value.items()) or "0"
+        value = [f"{count} {key}" for key, count in value.items()]
+    if isinstance(value, list):
+        return ", ".join(value) or "0"
     return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
 
 

@@ -94,7 +94,9 @@ def test_the_page_leads_from_the_old_pipeline_to_the_new(follower: Follower) -> 
     page = (follower.user.work / "report.html").read_text(encoding="utf-8")
     assert "Salle d'Été n° 11" in page.replace("&#39;", "'").replace("\\u0027", "'")
     assert ">legacy<" in page
-    gallery = json.loads(re.search('<script type="application/json" id="data">(.*?)</script>', page)[1])["gyms"]  # type: ignore[index]
+    data = re.search('<script type="application/json" id="data">(.*?)</script>', page)
+    assert data is not None
+    gallery = json.loads(data[1])["gyms"]
     assert Counter(gym["legacy"] for gym in gallery) == Counter({True: 13 - moved, False: 3 + moved})
 
     follower.follow(at_once)

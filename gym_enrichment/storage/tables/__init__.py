@@ -3,7 +3,7 @@
 What must not live here: queries (the modules beside this package) and migrations (`migrations/`).
 """
 
-from gym_enrichment.storage.tables.base import PLACE_ID_LENGTH, Json, Serial, UtcDateTime, metadata
+from gym_enrichment.storage.tables.base import PLACE_ID_LENGTH, Json, UtcDateTime, metadata
 from gym_enrichment.storage.tables.calls import (
     batch_runs,
     budget_holds,
@@ -32,7 +32,6 @@ from gym_enrichment.storage.tables.rollouts import alerts, evaluations, experime
 __all__ = [
     "PLACE_ID_LENGTH",
     "Json",
-    "Serial",
     "UtcDateTime",
     "alerts",
     "batch_members",
