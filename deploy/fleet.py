@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import socket
 import stat
 import sys
@@ -31,7 +30,7 @@ from deploy.servers import Postgres, Server, Valkey, free_port
 
 DEPLOY = Path(__file__).parent
 _STOP_SECONDS = 20.0
-_SERVER_STOP_SECONDS = 5.0
+_SERVER_STOP_SECONDS = 10.0
 # A variable in compose.yaml: $$, ${NAME}, ${NAME:-default} or ${NAME:?what is missing}.
 _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?:(?P<how>:[-?])(?P<rest>[^}]*))?\})")
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "PYTHONPATH")
@@ -148,7 +147,7 @@ class Fleet:
             service.wait_until_ready()
 
     def stop(self) -> None:
-        """End everything within half a minute: our processes first, all at once, then the servers."""
+        """End everything within a minute: our processes first, all at once, then the servers."""
         services = list(self.services.values())
         for service in services:
             if service.is_running:
@@ -156,9 +155,8 @@ class Fleet:
         deadline = time.monotonic() + _STOP_SECONDS
         for service in services:
             service.wait_for_end(max(0.0, deadline - time.monotonic()))
-        self.valkey.stop(seconds=_SERVER_STOP_SECONDS)
-        # SIGINT is Postgres's fast shutdown.
-        self.postgres.stop(signal.SIGINT, seconds=_SERVER_STOP_SECONDS)
+        self.valkey.stop(_SERVER_STOP_SECONDS)
+        self.postgres.stop(_SERVER_STOP_SECONDS)
 
     @property
     def members(self) -> list[Server]:

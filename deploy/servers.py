@@ -44,6 +44,8 @@ class Server:
 
     name: str
     """What people and compose.yaml call it."""
+    stop_signals: Sequence[signal.Signals] = (signal.SIGTERM,)
+    """What asks it to end, the gentlest first."""
 
     def __init__(self, home: Path, log: Path) -> None:
         self.home = home
@@ -103,11 +105,14 @@ class Server:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, with_signal: signal.Signals = signal.SIGTERM, seconds: float = START_SECONDS) -> None:
-        """Ask it to end, and kill what has not ended after some seconds. Does nothing when it is not running."""
-        if self.is_running:
-            self.process.send_signal(with_signal)
-        self.wait_for_end(seconds)
+    def stop(self, seconds: float = START_SECONDS) -> None:
+        """Ask it to end, more sternly after some seconds, then kill it. Does nothing when it is not running."""
+        for number in self.stop_signals:
+            if self.is_running:
+                self.process.send_signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(timeout=seconds)
+        self.wait_for_end(0.0)
 
     def wait_for_end(self, seconds: float) -> None:
         """Wait for it to end, then kill what is left of its group."""
@@ -131,6 +136,9 @@ class Postgres(Server):
     """
 
     name = "postgres"
+    # The fast shutdown, then the immediate one: the children lead groups of their own, so that killing Postgres leaves
+    # them behind for a moment.
+    stop_signals = (signal.SIGINT, signal.SIGQUIT)
 
     def __init__(self, home: Path, port: int, max_connections: int = 200, password: str = "") -> None:
         super().__init__(home, home / "log")
@@ -159,9 +167,32 @@ class Postgres(Server):
                 os.chown(new, self.how["user"], self.how["group"])
             options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
             command = [_binary("initdb"), "-D", str(new), *options]
-            subprocess.run(command, check=True, capture_output=True, cwd=self.home, start_new_session=True, **self.how)
+            self._run(command)
             new.rename(self.home / "data")
         super().spawn()
+
+    def _run(self, command: Sequence[str]) -> None:
+        """Run one of Postgres's tools to its end; whatever cuts it short leaves none of its children behind."""
+        with interrupts_wait():
+            tool = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+                start_new_session=True,
+                **self.how,
+            )
+        assert tool.stdout is not None
+        with tool:
+            try:
+                output = tool.stdout.read()
+            except BaseException:
+                os.killpg(tool.pid, signal.SIGKILL)
+                # Its children hold the pipe: the end of the output is the end of all.
+                tool.stdout.read()
+                raise
+        if tool.returncode:
+            raise RuntimeError(f"{command[0]} failed:\n{output.decode(errors='replace')}")
 
     @property
     def command(self) -> Sequence[str]:

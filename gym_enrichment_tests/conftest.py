@@ -6,7 +6,6 @@ What must not live here: data of one test.
 import itertools
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +47,7 @@ def postgres_url() -> Iterator[str]:
         server.start()
         yield server.url()
     finally:
-        # SIGINT is Postgres's fast shutdown.
-        server.stop(signal.SIGINT)
+        server.stop()
         shutil.rmtree(home, ignore_errors=True)
 
 

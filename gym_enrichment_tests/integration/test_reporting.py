@@ -88,11 +88,12 @@ def test_figures_of_two_variants_and_of_what_failed(database: Database, tmp_path
 def test_the_gallery_quotes_what_supports_each_fact_and_says_what_is_left_out(
     database: Database, tmp_path: Path
 ) -> None:
-    run(database, tmp_path, 5, {})
+    # One batch: what is saved at once stands in the order of its ids, whichever batch a machine ends first.
+    run(database, tmp_path, 4, {})
 
     found = gather_report(database, most_gyms=3).gallery
 
-    assert (len(found.gyms), found.left_out) == (3, 2)
+    assert (len(found.gyms), found.left_out) == (3, 1)
     first = found.gyms[0]
     assert (first.name, first.city, first.state) == ("Salle 0001", "Oran", "enriched")
     fact = first.amenities["Vestiaires"]
@@ -103,7 +104,7 @@ def test_the_gallery_quotes_what_supports_each_fact_and_says_what_is_left_out(
         found.reviews
     )
     everything = gather_report(database).gallery
-    assert [gym.state for gym in everything.gyms] == ["enriched"] * 4 + ["failed"]
+    assert [gym.state for gym in everything.gyms] == ["enriched"] * 3 + ["failed"]
     assert everything.left_out == 0
 
 

@@ -1,6 +1,5 @@
 """The faults of a fleet that take long or are rare: `make soak` runs them, `make test` does not."""
 
-import signal
 from functools import partial
 
 import psycopg
@@ -83,7 +82,7 @@ def test_postgres_is_restarted_under_load_again_and_again(stage: Stage) -> None:
     # The third request: both runs ask by then.
     for asked in (3, 5, 7):
         wait_for("requests", partial(reached, case.books.gate, asked))
-        stage.fleet.postgres.stop(signal.SIGINT)  # the fast shutdown
+        stage.fleet.postgres.stop()
         stage.fleet.postgres.start()
     case.books.in_flight = case.books.names
     case.assert_as_promised("connection", "worker")
