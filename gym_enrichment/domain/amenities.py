@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import accumulate, compress
 from pathlib import Path
@@ -93,7 +93,7 @@ class Vocabulary:
         self.amenities: tuple[Amenity, ...] = tuple(amenities)
         self.hash = content_hash([[[a.id, a.group, a.synonyms] for a in amenities], traps, denials])
         self._by_id = {amenity.id: amenity for amenity in amenities}
-        self._denials = Denials.compiled(denials, {amenity.id: amenity.group for amenity in amenities})
+        self._denial_cues = denials
         self._phrases: dict[tuple[str, ...], str] = {}  # singular words -> amenity id, "" for a trap
         self._exact: dict[tuple[str, ...], str] = {}  # words as they stand -> the same
         entries = list(_entries(amenities, traps))
@@ -123,6 +123,11 @@ class Vocabulary:
             return cls(amenities, traps, packaged["denials"], packaged_lexicon() | lexicon(extra))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from error
+
+    @cached_property
+    def _denials(self) -> Denials:
+        # Compiled by the first text: a tenth of a second that most processes need not wait.
+        return Denials.compiled(self._denial_cues, {amenity.id: amenity.group for amenity in self.amenities})
 
     def get(self, amenity_id: str) -> Amenity:
         """The amenity of that id; KeyError when there is none."""

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """Patterns, and substrings of which a text holds one if a pattern can match (they save its time)."""
 
     hints: tuple[str, ...]
-    patterns: tuple[re.Pattern[str], ...]
+    expressions: tuple[str, ...]
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """The expressions, compiled by the first text that needs them: most processes judge no review."""
+        return tuple(map(re.compile, self.expressions))
 
     def found(self, text: str) -> bool:
         """Whether the text breaks the rule."""
@@ -25,7 +31,7 @@ class Rule:
 def _frame(hints: str, *patterns: str) -> Rule:
     """A rule on the text itself; `hints` are separated by white space."""
     one = "|".join(f"(?:{pattern})" for pattern in patterns)
-    return Rule(tuple(hints.split()), (re.compile(one.replace(r"\s*", r"\s{0,4}")),))  # bounded: linear
+    return Rule(tuple(hints.split()), (one.replace(r"\s*", r"\s{0,4}"),))  # bounded: linear
 
 
 _ROLES = (

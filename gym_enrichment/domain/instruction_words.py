@@ -41,7 +41,7 @@ def _order(hints: str, *patterns: str) -> Rule:
     for pattern in map(_written_out, patterns):
         lead = next((lead for lead in _LEADS if pattern.startswith(lead)), "")
         by_lead.setdefault(lead, []).append(pattern)
-    return Rule(tuple(hints.split(",")), tuple(re.compile("|".join(alike)) for alike in by_lead.values()))
+    return Rule(tuple(hints.split(",")), tuple(map("|".join, by_lead.values())))
 
 
 def _written_out(pattern: str) -> str:
@@ -396,7 +396,7 @@ ORDERS = (
 SQUEEZED = Rule(
     tuple("snoi sengis instruc consigne prompt anweis تعليمات women descrip ameni equip totrue".split()),
     (
-        re.compile(
+        (
             r"snoitcurtsni|sengisnoc|senoiccurtsni|"  # and backwards
             r"(?:ignor|disregard|forget|oubli|olvid|تجاهل|vergiss)\w{0,40}(?:instruc|consigne|prompt|anweisung|تعليمات)"
             r"|(?:set|write|add|put|ajout|ecri|mets|escrib|anad|pon)\w{2,60}"

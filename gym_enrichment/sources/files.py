@@ -3,21 +3,29 @@
 What must not live here: the readers (`jsonl`, `delimited`, `parquet`).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from gym_enrichment.domain.raw_rows import storable
 from gym_enrichment.sources.delimited import Delimited
 from gym_enrichment.sources.errors import SourceError
 from gym_enrichment.sources.jsonl import JsonLines
-from gym_enrichment.sources.parquet import Parquet
 from gym_enrichment.sources.rows import Source
 from gym_enrichment.sources.streams import check_file
 
-READERS: dict[str, type[JsonLines | Delimited | Parquet]] = {
+
+def _parquet(path: Path, name: str) -> Source:
+    # A tenth of a second that only those wait who have such files.
+    from gym_enrichment.sources.parquet import Parquet
+
+    return Parquet(path, name)
+
+
+READERS: dict[str, Callable[[Path, str], Source]] = {
     ".jsonl": JsonLines,
     ".ndjson": JsonLines,
     ".csv": Delimited,
-    ".parquet": Parquet,
+    ".parquet": _parquet,
 }
 
 
