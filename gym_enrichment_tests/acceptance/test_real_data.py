@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Story:
-    """A new home: ingest, run, run again, one more review, run again."""
+    """A new home: ingest (`taken_in` is a copy of it as it was then), run, run again, one more review, run again."""
 
     user: User
+    taken_in: Path
     with_text: set[str]
     gyms: int
     reviews: int
@@ -47,6 +49,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     texts = Counter(row["place_id"] for row in _rows(REVIEWS) if (row["text"] or "").strip())
     with_text = set(texts) & known
     ingested = user.cli("ingest", str(GYMS), str(REVIEWS), "--json").succeeded().json
+    taken_in = Path(shutil.copytree(user.home, user.folder / "taken in"))
     first = user.cli("run", "--json").succeeded().json
     second = user.cli("run", "--json").succeeded().json
     # A new fact of a gym with few, so that it is among the ten that are published.
@@ -60,7 +63,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     }
     user.cli("ingest", write_jsonl(user.folder / "one.jsonl", [review])).succeeded()
     third = user.cli("run", "--json").succeeded().json
-    return Story(user, with_text, len(known), sum(1 for _ in _rows(REVIEWS)), ingested, first, second, third, changed)
+    reviews = sum(1 for _ in _rows(REVIEWS))
+    return Story(user, taken_in, with_text, len(known), reviews, ingested, first, second, third, changed)
 
 
 def test_every_real_row_is_taken_in(story: Story) -> None:
@@ -93,7 +97,7 @@ def test_packed_needs_a_third_of_the_calls_and_fewer_tokens(
     story: Story, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     user = new_user(tmp_path_factory.mktemp("packed"), GYM_LLM="offline")
-    user.cli("ingest", str(GYMS), str(REVIEWS), "--json").succeeded()
+    shutil.copytree(story.taken_in, user.home)
     run = user.cli("run", "--variant", "packed", "--json").succeeded().json
     assert run["failed"] == 0
     assert run["enriched"] == len(story.with_text)
