@@ -478,14 +478,14 @@ def test_closing_early_cancels_the_rest_and_keeps_what_was_answered(job: Job) ->
 
     def script(ask: Ask) -> Reply:
         if ask.name == "Salle 0001":
-            return Reply(good_content(), delay=30)
+            return Reply(good_content(), delay=120)
         return Reply(good_content(), delay=0.3 if ask.name > "Salle 0005" else 0.0)
 
     job.server.script = script
     with closing(job.enrich(batches)) as running:  # type: ignore[type-var]
         first = next(running)
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert call_threads() == []
     assert first.batch_id == "batch-000002"
 
@@ -498,7 +498,7 @@ def test_closing_early_cancels_the_rest_and_keeps_what_was_answered(job: Job) ->
 
 def test_an_error_of_the_consumer_ends_the_calls(job: Job) -> None:
     batches = job.bundles(10, batch_size=1)
-    job.server.script = lambda ask: Reply(good_content(), delay=0.0 if ask.name == "Salle 0001" else 30)
+    job.server.script = lambda ask: Reply(good_content(), delay=0.0 if ask.name == "Salle 0001" else 120)
 
     def consume() -> None:
         for _ in job.enrich(batches):
@@ -507,7 +507,7 @@ def test_an_error_of_the_consumer_ends_the_calls(job: Job) -> None:
     began = time.monotonic()
     with pytest.raises(OSError, match="the disk is full"):
         consume()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert call_threads() == []
 
 

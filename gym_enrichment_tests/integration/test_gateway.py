@@ -354,7 +354,7 @@ RETRIED = {
 @pytest.mark.parametrize(("reply", "kind"), RETRIED.values(), ids=RETRIED)
 def test_a_transient_error_is_retried(server: LlmServer, database: Database, reply: Reply, kind: ErrorKind) -> None:
     server.script = first_then_good(reply)
-    found = answered(ask(server, database, question(), timeout=0.3)[0])
+    found = answered(ask(server, database, question(), timeout=1.0)[0])
 
     assert len(server.asks) == found.usage.llm_calls == 2
     assert server.asks[0].body == server.asks[1].body
@@ -367,7 +367,7 @@ def test_a_transient_error_that_stays_fails_the_gym_after_the_last_attempt(
     server: LlmServer, sqlite_database: Database, reply: Reply, kind: ErrorKind
 ) -> None:
     server.script = lambda ask: reply if ask.name == "Salle 1" else good(ask)
-    result, neighbour = ask(server, sqlite_database, question(1), question(2), max_attempts=2, timeout=0.3)
+    result, neighbour = ask(server, sqlite_database, question(1), question(2), max_attempts=2, timeout=1.0)
 
     assert failed(result).kind == kind
     assert failed(result).usage.llm_calls == 2
