@@ -335,7 +335,7 @@ def test_what_a_crash_could_lose_is_never_more_than_the_calls_allowed_at_once(
 
 RETRIED = {
     "connection dropped": (Reply(drop=True), ErrorKind.CONNECTION),
-    "no answer in time": (Reply(good_content(), delay=1.0), ErrorKind.TIMEOUT),
+    "no answer in time": (Reply(good_content(), delay=30.0), ErrorKind.TIMEOUT),
     "408": (Reply(status=408), ErrorKind.TIMEOUT),
     "409": (Reply(status=409), ErrorKind.CONFLICT),
     "429": (Reply(status=429, error_code="rate_limit_exceeded"), ErrorKind.RATE_LIMITED),
