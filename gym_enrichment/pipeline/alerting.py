@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 from pydantic import SecretStr
 
 from gym_enrichment.pipeline.experimenting import GUARDRAILS
@@ -158,8 +159,6 @@ class _NotPosted(Exception):
 
 async def _post(webhook: SecretStr, message: str) -> None:
     """Raises _NotPosted, `from None` and by the error's name alone: what aiohttp's errors say holds the URL."""
-    import aiohttp  # a tenth of a second that every process of Dagster's would wait
-
     limit = aiohttp.ClientTimeout(total=POST_SECONDS)
     try:
         async with (

@@ -11,6 +11,8 @@ from gym_enrichment.domain.amenities import Vocabulary
 from gym_enrichment.domain.answer_rules import broken_description_rules
 from gym_enrichment.domain.descriptions import Described
 from gym_enrichment.domain.grounding import AmenityClaim, Mentions, ground_amenities, ground_women, women_statements
+from gym_enrichment.domain.instruction_frames import FRAMES
+from gym_enrichment.domain.instruction_words import ORDERS, SQUEEZED
 from gym_enrichment.domain.instructions import tries_to_steer
 from gym_enrichment_tests.costs import bounded_cost
 
@@ -31,6 +33,11 @@ def text_of(row: Mapping[str, Any]) -> str:
 @pytest.mark.parametrize("row", HOSTILE, ids=[row["id"] for row in HOSTILE])
 def test_every_review_of_the_hostile_corpus_is_known(row: dict[str, Any]) -> None:
     assert tries_to_steer(text_of(row))
+
+
+def test_every_rule_compiles_though_no_text_has_needed_it_yet() -> None:
+    for rule in (*FRAMES, *ORDERS, SQUEEZED):
+        assert len(rule.patterns) == len(rule.expressions) > 0
 
 
 def test_the_corpus_holds_every_technique_in_every_language() -> None:
