@@ -133,12 +133,12 @@ def call_threads() -> list[threading.Thread]:
 
 def test_each_batch_comes_as_soon_as_its_last_gym_is_done(job: Job) -> None:
     batches = job.bundles(6, batch_size=2)
-    job.server.script = lambda ask: Reply(good_content(), delay=1.0 if ask.name == "Salle 0001" else 0.0)
+    job.server.script = lambda ask: Reply(good_content(), delay=3.0 if ask.name == "Salle 0001" else 0.0)
     found = list(job.enrich(batches))
 
     assert sorted(batch.batch_id for batch in found[:2]) == ["batch-000002", "batch-000003"]
     assert found[2].batch_id == "batch-000001"
-    assert found[2].seconds >= 1.0
+    assert found[2].seconds >= 3.0
 
 
 def test_every_gym_of_every_batch_is_enriched_with_what_was_answered(job: Job) -> None:
@@ -279,7 +279,7 @@ def test_a_batch_of_skipped_gyms_only_makes_no_call(job: Job) -> None:
 
 def test_all_gyms_of_all_batches_share_one_pool_of_calls(job: Job) -> None:
     batches = job.bundles(30, batch_size=1)
-    job.server.script = lambda _: Reply(good_content(), delay=0.05)
+    job.server.script = lambda _: Reply(good_content(), delay=0.3)
     assert len(list(job.enrich(batches, GYM_LLM_CONCURRENCY=5))) == 30
 
     assert job.server.most_in_flight == 5

@@ -97,7 +97,7 @@ def test_each_gym_is_asked_about_in_exactly_three_calls(job: FanoutJob) -> None:
 
 
 def test_the_three_calls_about_one_gym_are_in_flight_at_once_and_read_the_same_reviews(job: FanoutJob) -> None:
-    job.server.script = lambda ask: Reply(part_content(ask), delay=0.3)
+    job.server.script = lambda ask: Reply(part_content(ask), delay=1.0)
     list(job.enrich(job.bundles(1, batch_size=1)))
     assert job.server.most_in_flight == 3
     first, second, third = job.server.asks

@@ -129,6 +129,7 @@ def test_300_asks_with_60_distinct_prompts_are_60_calls_a_repeat_is_none_and_a_c
 def test_never_more_in_flight_than_allowed_and_never_fewer_while_there_is_work(
     database: Database, server: LlmServer, concurrency: int
 ) -> None:
+    server.script = lambda _: Reply("fine", delay=0.05 * concurrency, usage=USAGE)
     fleet([Member(database, server, range(30), concurrency=concurrency)])
 
     assert server.most_in_flight == concurrency

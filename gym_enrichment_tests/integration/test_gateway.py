@@ -282,7 +282,7 @@ def test_those_who_waited_for_a_failure_are_not_charged_for_it_again(server: Llm
 def test_never_more_calls_in_flight_than_allowed_and_never_fewer_while_there_is_work(
     server: LlmServer, database: Database, concurrency: int
 ) -> None:
-    server.script = lambda _: Reply(good_content(), delay=0.03)
+    server.script = lambda _: Reply(good_content(), delay=0.15)
     results = ask(server, database, *map(question, range(12)), concurrency=concurrency)
 
     assert len([answered(result) for result in results]) == len(server.asks) == 12
@@ -290,7 +290,7 @@ def test_never_more_calls_in_flight_than_allowed_and_never_fewer_while_there_is_
 
 
 def test_who_waits_for_a_retry_leaves_its_place_to_others(server: LlmServer, database: Database) -> None:
-    retry = Reply(status=429, headers={"retry-after-ms": "600"})
+    retry = Reply(status=429, headers={"retry-after-ms": "3000"})
     server.script = lambda ask: retry if (ask.name, ask.number) == ("Salle 1", 1) else good(ask)
     ask(server, database, *map(question, range(1, 9)), concurrency=1)
 
@@ -764,11 +764,11 @@ def test_the_tokens_of_a_server_that_counts_none_are_counted_here(server: LlmSer
 
 
 def test_the_latency_does_not_count_the_wait_for_a_free_place(server: LlmServer, sqlite_database: Database) -> None:
-    server.script = lambda _: Reply(good_content(), delay=0.1)
+    server.script = lambda _: Reply(good_content(), delay=0.5)
     ask(server, sqlite_database, *map(question, range(6)), concurrency=1)
 
-    # The last of them waited for half a second.
-    assert all(0.1 <= row["latency_seconds"] < 0.5 for row in booked(sqlite_database))
+    # The last of them waited for two and a half seconds.
+    assert all(0.5 <= row["latency_seconds"] < 2.5 for row in booked(sqlite_database))
 
 
 def test_the_sums_of_the_ledger_are_the_usage_and_the_statistics(server: LlmServer, database: Database) -> None:

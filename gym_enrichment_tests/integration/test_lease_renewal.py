@@ -23,7 +23,7 @@ from gym_enrichment.storage.tables import budgets, llm_leases
 from gym_enrichment_tests.integration import fleet_member
 from gym_enrichment_tests.llm_server import LlmServer, Reply
 
-LEASE_SECONDS = 0.6
+LEASE_SECONDS = 1.0
 FREE = Terms("fleet", None, None, {})
 
 
