@@ -25,7 +25,7 @@ demo: $(READY)  ## the whole main job on the sample, offline, no key
 
 # More workers than cores: tests of servers, pauses and leases mostly wait.
 test: $(READY)  ## every test; nothing but this folder and loopback is touched
-	$(BIN)/python -m pytest -n 4 --dist loadscope
+	$(BIN)/python -m pytest -n 3 --dist loadscope
 
 soak: $(READY)  ## every fault, the rare and slow ones too; writes docs/faults.md
 	GYM_FAULTS_TABLE=docs/faults.md $(BIN)/python -m pytest gym_enrichment_tests/acceptance/faults gym_enrichment_tests/acceptance/test_fleet.py -m "soak or not soak"
