@@ -140,7 +140,7 @@ class Fleet:
         self.postgres.start()
         self._create_databases()
         self.valkey.start()
-        self._migrate()
+        self._service("migrate", lambda: True).run()
         for service in self.services.values():
             service.spawn()
         for service in self.services.values():
@@ -242,16 +242,6 @@ class Fleet:
             for statement in filter(str.strip, (DEPLOY / "create-databases.sql").read_text().split(";")):
                 if statement.split()[-1] not in there:
                     connection.execute(statement.encode())
-
-    def _migrate(self) -> None:
-        migrate = self._service("migrate", lambda: True)
-        migrate.spawn()
-        try:
-            failed = migrate.process.wait()
-        finally:
-            migrate.stop()
-        if failed:
-            raise RuntimeError(f"{migrate.log}: the migration failed:\n{migrate.end_of_log()}")
 
     def _has_loaded(self) -> bool:
         try:

@@ -100,6 +100,16 @@ class Server:
         self.spawn()
         self.wait_until_ready()
 
+    def run(self) -> None:
+        """Run it to its end; whatever cuts that short ends it. Raises RuntimeError with the log's end if it fails."""
+        self.spawn()
+        try:
+            failed = self.process.wait()
+        finally:
+            self.stop()
+        if failed:
+            raise RuntimeError(f"{self.log}: {self.name} failed:\n{self.end_of_log()}")
+
     def kill(self) -> None:
         """`kill -9` it with all its children."""
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -165,34 +175,9 @@ class Postgres(Server):
             new.mkdir(mode=0o700)
             if self.how:
                 os.chown(new, self.how["user"], self.how["group"])
-            options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
-            command = [_binary("initdb"), "-D", str(new), *options]
-            self._run(command)
+            _InitDb(self.home, new).run()
             new.rename(self.home / "data")
         super().spawn()
-
-    def _run(self, command: Sequence[str]) -> None:
-        """Run one of Postgres's tools to its end; whatever cuts it short leaves none of its children behind."""
-        with interrupts_wait():
-            tool = subprocess.Popen(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=self.home,
-                start_new_session=True,
-                **self.how,
-            )
-        assert tool.stdout is not None
-        with tool:
-            try:
-                output = tool.stdout.read()
-            except BaseException:
-                os.killpg(tool.pid, signal.SIGKILL)
-                # Its children hold the pipe: the end of the output is the end of all.
-                tool.stdout.read()
-                raise
-        if tool.returncode:
-            raise RuntimeError(f"{command[0]} failed:\n{output.decode(errors='replace')}")
 
     @property
     def command(self) -> Sequence[str]:
@@ -202,11 +187,7 @@ class Postgres(Server):
 
     @property
     def how(self) -> Mapping[str, Any]:
-        # Postgres refuses to run as root: then its processes run as `nobody`.
-        if os.geteuid() != 0:
-            return {}
-        nobody = pwd.getpwnam("nobody")
-        return {"user": nobody.pw_uid, "group": nobody.pw_gid}
+        return _as_nobody()
 
     def answers(self) -> bool:
         try:
@@ -214,6 +195,30 @@ class Postgres(Server):
         except psycopg.OperationalError:
             return False
         return True
+
+
+class _InitDb(Server):
+    """Makes the files of a new database.
+
+    Args:
+        home: an existing folder; the log is in it.
+        data: the empty folder for the files.
+    """
+
+    name = "initdb"
+
+    def __init__(self, home: Path, data: Path) -> None:
+        super().__init__(home, home / "log")
+        self.data = data
+
+    @property
+    def command(self) -> Sequence[str]:
+        options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C"]
+        return [_binary("initdb"), "-D", str(self.data), *options]
+
+    @property
+    def how(self) -> Mapping[str, Any]:
+        return _as_nobody()
 
 
 class Valkey(Server):
@@ -246,6 +251,14 @@ class Valkey(Server):
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+def _as_nobody() -> Mapping[str, Any]:
+    # Postgres refuses to run as root: then its processes run as `nobody`.
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid}
 
 
 def _binary(name: str) -> str:

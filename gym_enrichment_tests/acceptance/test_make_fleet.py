@@ -86,13 +86,11 @@ def in_its_database(user: User, query: bytes) -> Any:
     """The value that a query gives as soon as the fleet's Postgres answers, before the rest has started."""
 
     def look() -> tuple[Any, ...] | None:
-        for pid in left_of(user):
-            with suppress(OSError, psycopg.Error):
-                command = (Path("/proc") / str(pid) / "cmdline").read_text().split("\0")
-                if "-D" in command and "-p" in command:
-                    port = command[command.index("-p") + 1]
-                    with psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/gym") as connection:
-                        return connection.execute(query).fetchone()
+        with suppress(OSError, IndexError, psycopg.Error):
+            # Its fourth line is the port (Postgres's miscadmin.h, LOCK_FILE_LINE_PORT).
+            port = (databases(user) / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[3]
+            with psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/gym") as connection:
+                return connection.execute(query).fetchone()
         return None
 
     [value] = wait_for("the fleet's database", look)
